@@ -1,0 +1,1 @@
+"""Readers of foreign histories: one file a format, each a generator of records."""

@@ -1,0 +1,110 @@
+"""What travels between the rooms: frozen values without behaviour."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+Role = Literal["system", "user", "assistant", "tool"]
+State = Literal["open", "ended", "summarised", "indexed"]
+FactKind = Literal["fact", "preference", "decision", "task", "person"]
+FactStatus = Literal["kept", "review"]
+HitKind = Literal["summary", "fact", "message"]
+
+# Origins are set by code, never by text. A tool's is "tool:" and its name.
+USER, ASSISTANT, IMPORTED, RECALLED, SYSTEM = "user", "assistant", "imported", "recalled", "system"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A model's request to run a tool. `arguments` is the JSON text as the model wrote it, perhaps broken."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One line of a transcript. `at` is aware, in UTC; `tokens` is its cost in a request, framing included.
+
+    `seq` is the store's row number (0: not stored); ids are unique within their session only.
+    """
+
+    id: str
+    session_id: str
+    role: Role
+    content: str
+    at: datetime
+    origin: str
+    name: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+    tokens: int = 0
+    seq: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One conversation."""
+
+    id: str
+    started_at: datetime
+    title: str = ""
+    ended_at: datetime | None = None
+    state: State = "open"
+    origin: str = USER
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The notes on one session: a title and a gist. `written_by` is a model's name, "extracted" or "imported".
+
+    `tried_by` names the model whose own notes failed the checks where `written_by` is "extracted".
+    """
+
+    session_id: str
+    title: str
+    gist: str
+    at: datetime
+    written_by: str
+    origin: str
+    tried_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One dated statement with the messages it rests on. `quote` stands literally in one of them, or is empty.
+
+    `at` is when it was said, `valid_from` since when it holds. Only status "kept" is shown to a model.
+    """
+
+    id: str
+    session_id: str
+    text: str
+    kind: FactKind
+    at: datetime
+    message_ids: tuple[str, ...]
+    quote: str
+    origin: str
+    status: FactStatus = "kept"
+    valid_from: datetime | None = None
+    retired_by: str | None = None
+    pinned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """Something recalled. `text` is what would be shown, `tokens` its cost, `score` higher is better."""
+
+    kind: HitKind
+    session_id: str
+    message_ids: tuple[str, ...]
+    text: str
+    at: datetime
+    origin: str
+    score: float
+    tokens: int
+    title: str = ""
+    why: Mapping[str, Any] = field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""The tools a model may call. Knows nothing of memory or of the assistant."""
