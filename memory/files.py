@@ -15,7 +15,9 @@ def private_folder(path: Path) -> Path:
         if path.stat().st_mode & 0o077:
             path.chmod(0o700)
     except OSError as error:
-        raise Failure(f"Cannot use the folder {path}: {error.strerror}.", "Choose another with ASSISTANT_HOME.") from error
+        raise Failure(
+            f"Cannot use the folder {path}: {error.strerror}.", "Choose another with ASSISTANT_HOME."
+        ) from error
     return path
 
 

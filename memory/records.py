@@ -108,3 +108,13 @@ class Hit:
     tokens: int
     title: str = ""
     why: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a recall may look at. `after` is inclusive, `before` exclusive; both aware. None or empty: no bound."""
+
+    after: datetime | None = None
+    before: datetime | None = None
+    session_id: str | None = None
+    kinds: tuple[HitKind, ...] = ()

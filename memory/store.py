@@ -1,0 +1,412 @@
+"""The store: one SQLite file, the only truth. Writes go through sqlite-utils, reads through the standard sqlite3.
+
+Importing sqlite_utils costs as much as fourteen interpreters, so it happens at the first write, and a command that
+only reads never pays for it. Times are kept as ISO 8601 in UTC, which sorts as text.
+"""
+
+import contextlib
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from memory.errors import StoreError
+from memory.files import private_file
+from memory.migrations import MIGRATIONS
+from memory.records import Fact, Message, Session, State, Summary
+from memory.rows import (
+    as_fact,
+    as_message,
+    as_session,
+    as_summary,
+    fact_row,
+    message_row,
+    session_row,
+    summary_row,
+    to_text,
+)
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+BUSY_TIMEOUT_S = 30  # another process's write lasts milliseconds, an import's batch some hundred
+
+# What has a vector: its letter in `vectors`, its table, and which of its rows.
+UNITS = (("s", "summaries", "1"), ("f", "facts", "1"), ("m", "spoken", "content <> ''"))
+
+# A session is indexed once its notes and all that was said in it have vectors.
+FINISH = """
+UPDATE sessions SET state = 'indexed' WHERE state = 'summarised'
+  AND NOT EXISTS (SELECT 1 FROM spoken WHERE session_id = sessions.id AND content <> ''
+    AND seq NOT IN (SELECT seq FROM vectors WHERE collection = ? AND kind = 'm'))
+  AND NOT EXISTS (SELECT 1 FROM summaries WHERE session_id = sessions.id
+    AND seq NOT IN (SELECT seq FROM vectors WHERE collection = ? AND kind = 's'))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What an import changed: sessions, messages, summaries and facts that were not there before."""
+
+    sessions: int = 0
+    messages: int = 0
+    summaries: int = 0
+    facts: int = 0
+
+
+@contextlib.contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """SQLite's errors as one line with its remedy."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StoreError(f"The store {path} failed: {error}.", remedy(error)) from error
+
+
+def remedy(error: sqlite3.Error) -> str:
+    """What a person can do about an error of SQLite's."""
+    text = str(error)
+    if "malformed" in text or "not a database" in text:
+        return "Run `assistant doctor`; nothing was changed."
+    if "locked" in text:
+        return "Another process is writing; try again."
+    if "full" in text or "I/O" in text:
+        return "Free some disk space; what was committed is safe."
+    return "Run `assistant doctor`."
+
+
+class Store:
+    """The sessions, their messages and the notes on them. One per thread; any number of processes.
+
+    Raises StoreError for whatever SQLite refuses.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with translated(path):
+            self.connection = sqlite3.connect(private_file(path), timeout=BUSY_TIMEOUT_S, isolation_level=None)
+            self.connection.row_factory = sqlite3.Row
+            self.connection.execute("PRAGMA foreign_keys = ON")
+            self.connection.execute("PRAGMA secure_delete = ON")
+            self._migrate()
+
+    def close(self) -> None:
+        """Close the connection; the store cannot be used afterwards."""
+        self.connection.close()
+
+    @cached_property
+    def _db(self) -> "Database":
+        from sqlite_utils import Database
+
+        return Database(self.connection, execute_plugins=False)
+
+    def _migrate(self) -> None:
+        """Bring the schema up to date. The number of steps taken is the file's user_version."""
+        version = self.connection.execute("PRAGMA user_version").fetchone()[0]
+        if version > len(MIGRATIONS):
+            raise StoreError(f"{self.path} was written by a newer assistant.", "Update this one.")
+        if version < len(MIGRATIONS):
+            from sqlite_utils import Migrations
+
+            self.connection.execute("PRAGMA journal_mode = WAL")
+            steps = Migrations("assistant")
+            for step in MIGRATIONS:
+                steps(name=step.__name__)(step)
+            with self.writing():
+                steps.apply(self._db)
+                self.connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator["Database"]:
+        """One transaction that holds the write lock from its start (a deferred one could fail half way)."""
+        with translated(self.path):
+            if self.connection.in_transaction:
+                yield self._db
+                return
+            self.connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+            except BaseException:
+                self.connection.execute("ROLLBACK")
+                raise
+            self.connection.execute("COMMIT")
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
+        """The rows of a query that only reads."""
+        with translated(self.path):
+            return self.connection.execute(sql, values).fetchall()
+
+    def number(self, sql: str, values: Sequence[Any] = ()) -> int:
+        """The first column of a query's first row, or 0."""
+        found = self.rows(sql, values)
+        return int(found[0][0] or 0) if found else 0
+
+    # ------------------------------------------------------------------ sessions
+
+    def start(self, session: Session) -> None:
+        """Write a new session."""
+        with self.writing() as db:
+            db.table("sessions").insert(session_row(session, wants_notes=True))
+
+    def session(self, session_id: str) -> Session | None:
+        """The session of this id, or None."""
+        found = self.rows("SELECT * FROM sessions WHERE id = ?", [session_id])
+        return as_session(found[0]) if found else None
+
+    def sessions(self, limit: int = -1) -> list[Session]:
+        """Sessions, newest first; -1 means all."""
+        sql = "SELECT * FROM sessions ORDER BY started_at DESC, rowid DESC LIMIT ?"
+        return [as_session(row) for row in self.rows(sql, [limit])]
+
+    def matching(self, prefix: str) -> list[Session]:
+        """Sessions whose id is `prefix`, else those whose id starts with it, newest first."""
+        exact = self.session(prefix)
+        if exact:
+            return [exact]
+        sql = "SELECT * FROM sessions WHERE substr(id, 1, ?) = ? ORDER BY started_at DESC LIMIT 20"
+        return [as_session(row) for row in self.rows(sql, [len(prefix), prefix])]
+
+    def set_state(self, session_id: str, state: State, ended_at: datetime | None = None) -> None:
+        """Move a session on. An end that is already written stays."""
+        with self.writing() as db:
+            db.execute(
+                "UPDATE sessions SET state = ?, ended_at = coalesce(ended_at, ?) WHERE id = ?",
+                [state, to_text(ended_at), session_id],
+            )
+
+    def want_notes(self, session_id: str) -> None:
+        """Let a session be owed a summary (an import may come without)."""
+        with self.writing() as db:
+            db.execute("UPDATE sessions SET wants_notes = 1 WHERE id = ?", [session_id])
+
+    def open_sessions(self) -> list[Session]:
+        """Sessions that nobody has ended yet; a live process may hold them."""
+        return [as_session(row) for row in self.rows("SELECT * FROM sessions WHERE state = 'open'")]
+
+    def owed(self, writer: str) -> list[Session]:
+        """Ended sessions that `writer` (a model's name) owes notes, oldest first.
+
+        Owed are sessions with a user message that have no notes, or extracted ones which this model has not tried.
+        """
+        sql = """
+            SELECT * FROM sessions WHERE wants_notes AND state <> 'open'
+              AND EXISTS (SELECT 1 FROM messages WHERE session_id = sessions.id AND role = 'user')
+              AND NOT EXISTS (SELECT 1 FROM summaries WHERE session_id = sessions.id
+                              AND (written_by <> 'extracted' OR tried_by = ?))
+            ORDER BY started_at"""
+        return [as_session(row) for row in self.rows(sql, [writer])]
+
+    def remove(self, session_id: str) -> int:
+        """Delete a session with its messages and notes; returns the number of messages. Frees the text's bytes."""
+        messages = self.number("SELECT count(*) FROM messages WHERE session_id = ?", [session_id])
+        with self.writing() as db:
+            db.execute("DELETE FROM sessions WHERE id = ?", [session_id])
+        self._purge()
+        return messages
+
+    def _purge(self) -> None:
+        """Take deleted text off the disk: full-text rows keep theirs until optimised, free pages until vacuumed."""
+        with translated(self.path):
+            for table in ("messages_fts", "summaries_fts", "facts_fts"):
+                self.connection.execute(f"INSERT INTO {table} ({table}) VALUES ('optimize')")
+            self.connection.execute("VACUUM")
+            self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    # ------------------------------------------------------------------ messages
+
+    def add(self, message: Message) -> Message:
+        """Commit a message; returns it with its `seq`."""
+        with self.writing() as db:
+            seq = db.table("messages").insert(message_row(message)).last_rowid
+        return as_message({**message_row(message), "seq": seq})
+
+    def transcript(self, session_id: str) -> list[Message]:
+        """All messages of a session, in order."""
+        sql = "SELECT * FROM messages WHERE session_id = ? ORDER BY seq"
+        return [as_message(dict(row)) for row in self.rows(sql, [session_id])]
+
+    def messages(self, seqs: Iterable[int]) -> dict[int, Message]:
+        """Messages by their `seq`."""
+        return {row["seq"]: as_message(dict(row)) for row in self._by_seq("messages", seqs)}
+
+    def _by_seq(self, table: str, seqs: Iterable[int]) -> list[sqlite3.Row]:
+        numbers = json.dumps(sorted(seqs))
+        return self.rows(f"SELECT * FROM {table} WHERE seq IN (SELECT value FROM json_each(?))", [numbers])
+
+    # ------------------------------------------------------------------ notes
+
+    def put_notes(self, summary: Summary, facts: Sequence[Fact]) -> None:
+        """Replace the notes on a session and mark it summarised. What its owner pinned stays."""
+        with self.writing() as db:
+            db.execute("DELETE FROM summaries WHERE session_id = ?", [summary.session_id])
+            db.execute("DELETE FROM facts WHERE session_id = ? AND NOT pinned", [summary.session_id])
+            self._insert_notes(summary, facts)
+            db.execute(
+                "UPDATE sessions SET state = 'summarised', title = ? WHERE id = ?", [summary.title, summary.session_id]
+            )
+
+    def _insert_notes(self, summary: Summary | None, facts: Sequence[Fact]) -> None:
+        if summary:
+            self._db.table("summaries").insert(summary_row(summary))
+        if facts:
+            self._db.table("facts").insert_all([fact_row(fact) for fact in facts], ignore=True)
+            self._db.conn.executemany(
+                """INSERT OR IGNORE INTO evidence SELECT facts.seq, messages.seq FROM facts, messages
+                   WHERE facts.id = ? AND messages.session_id = ? AND messages.id = ?""",
+                [(fact.id, fact.session_id, one) for fact in facts for one in fact.message_ids],
+            )
+
+    def summary(self, session_id: str) -> Summary | None:
+        """The summary of a session, or None."""
+        found = self.rows("SELECT * FROM summaries WHERE session_id = ?", [session_id])
+        return as_summary(dict(found[0])) if found else None
+
+    def summaries(self, seqs: Iterable[int]) -> dict[int, Summary]:
+        """Summaries by their `seq`."""
+        return {row["seq"]: as_summary(dict(row)) for row in self._by_seq("summaries", seqs)}
+
+    def facts(self, seqs: Iterable[int]) -> dict[int, Fact]:
+        """Facts by their `seq`, with the messages they rest on."""
+        numbers = list(seqs)
+        evidence = self._evidence(numbers)
+        rows = self._by_seq("facts", numbers)
+        return {row["seq"]: as_fact(dict(row), evidence.get(row["seq"], ())) for row in rows}
+
+    def facts_of(self, session_id: str) -> list[Fact]:
+        """The facts of a session, in the order in which they were noted."""
+        seqs = [row["seq"] for row in self.rows("SELECT seq FROM facts WHERE session_id = ?", [session_id])]
+        return [fact for _, fact in sorted(self.facts(seqs).items())]
+
+    def _evidence(self, facts: Sequence[int]) -> dict[int, tuple[str, ...]]:
+        sql = """SELECT fact, messages.id FROM evidence JOIN messages ON messages.seq = evidence.message
+                 WHERE fact IN (SELECT value FROM json_each(?)) ORDER BY fact, messages.seq"""
+        found: dict[int, tuple[str, ...]] = {}
+        for fact, message in self.rows(sql, [json.dumps(facts)]):
+            found[fact] = (*found.get(fact, ()), message)
+        return found
+
+    def evidence_seqs(self, facts: Iterable[int]) -> dict[int, list[int]]:
+        """For each fact's `seq` the `seq` of the messages that it rests on."""
+        sql = "SELECT fact, message FROM evidence WHERE fact IN (SELECT value FROM json_each(?)) ORDER BY fact, message"
+        found: dict[int, list[int]] = {}
+        for fact, message in self.rows(sql, [json.dumps(list(facts))]):
+            found.setdefault(fact, []).append(message)
+        return found
+
+    # ------------------------------------------------------------------ import
+
+    def merge(
+        self, session: Session, messages: Sequence[Message], summary: Summary | None, facts: Sequence[Fact], owes: bool
+    ) -> Added:
+        """Add what is not there yet of a session from outside, in one transaction; what is there stays as it is."""
+        with self.writing() as db:
+            new = self.session(session.id) is None
+            if new:
+                db.table("sessions").insert(session_row(session, wants_notes=owes))
+            before = self._counts(session.id)
+            if messages:
+                db.table("messages").insert_all((message_row(one) for one in messages), ignore=True, batch_size=500)
+            self._insert_notes(None if before[1] else summary, facts)
+            after = self._counts(session.id)
+        return Added(int(new), *(late - early for late, early in zip(after, before, strict=True)))
+
+    def _counts(self, session_id: str) -> tuple[int, int, int]:
+        return (
+            self.number("SELECT count(*) FROM messages WHERE session_id = ?", [session_id]),
+            self.number("SELECT count(*) FROM summaries WHERE session_id = ?", [session_id]),
+            self.number("SELECT count(*) FROM facts WHERE session_id = ?", [session_id]),
+        )
+
+    # ------------------------------------------------------------------ what the index holds
+
+    def unindexed(self, collection: str, limit: int, session_id: str | None = None) -> list[tuple[str, int]]:
+        """Up to `limit` (kind, seq) that have no vector in `collection`: notes first, then the newest messages."""
+        only = "AND session_id = :session" if session_id else ""
+        parts = [
+            f"SELECT '{kind}' AS kind, seq FROM {table} WHERE {where} {only} AND seq NOT IN "
+            f"(SELECT seq FROM vectors WHERE collection = :collection AND kind = '{kind}')"
+            for kind, table, where in UNITS
+        ]
+        sql = " UNION ALL ".join(parts) + " ORDER BY kind = 'm', seq DESC LIMIT :limit"
+        with translated(self.path):
+            values = {"collection": collection, "limit": limit, "session": session_id}
+            return [(kind, seq) for kind, seq in self.connection.execute(sql, values)]
+
+    def orphaned(self, collection: str) -> list[tuple[str, int]]:
+        """(kind, seq) that have a vector in `collection` but no row any more."""
+        parts = [
+            f"SELECT kind, seq FROM vectors WHERE collection = ? AND kind = '{kind}' "
+            f"AND seq NOT IN (SELECT seq FROM {table})"
+            for kind, table, _ in UNITS
+        ]
+        return [(kind, seq) for kind, seq in self.rows(" UNION ALL ".join(parts), [collection] * len(parts))]
+
+    def indexed(self, collection: str) -> set[tuple[str, int]]:
+        """All (kind, seq) that have an acknowledged vector in `collection`."""
+        sql = "SELECT kind, seq FROM vectors WHERE collection = ?"
+        return {(kind, seq) for kind, seq in self.rows(sql, [collection])}
+
+    def count_indexed(self, collection: str) -> int:
+        """How many vectors `collection` should hold."""
+        return self.number("SELECT count(*) FROM vectors WHERE collection = ?", [collection])
+
+    def count_unindexed(self, collection: str) -> int:
+        """How many units still want a vector in `collection`."""
+        units = sum(self.number(f"SELECT count(*) FROM {table} WHERE {where}") for _, table, where in UNITS)
+        return max(0, units + len(self.orphaned(collection)) - self.count_indexed(collection))
+
+    def note_vectors(
+        self, collection: str, added: Iterable[tuple[str, int]] = (), removed: Iterable[tuple[str, int]] = ()
+    ) -> None:
+        """Write down what was added to and removed from `collection`, and let its readers open it again."""
+        with self.writing() as db:
+            db.conn.executemany("INSERT OR IGNORE INTO vectors VALUES (?, ?, ?)", [(collection, *one) for one in added])
+            db.conn.executemany(
+                "DELETE FROM vectors WHERE collection = ? AND kind = ? AND seq = ?",
+                [(collection, *one) for one in removed],
+            )
+            db.execute("INSERT OR IGNORE INTO collections (name) VALUES (?)", [collection])
+            db.execute("UPDATE collections SET version = version + 1 WHERE name = ?", [collection])
+            db.execute(FINISH, [collection, collection])
+
+    def forget_vectors(self) -> None:
+        """Write down that the index is empty, whatever it held: it is about to be built anew."""
+        with self.writing() as db:
+            db.execute("DELETE FROM vectors")
+            db.execute("UPDATE collections SET version = version + 1")
+            db.execute("UPDATE sessions SET state = 'summarised' WHERE state = 'indexed'")
+
+    def version(self, collection: str) -> int:
+        """How many writes `collection` has seen: a reader that knows another number must open it again."""
+        return self.number("SELECT version FROM collections WHERE name = ?", [collection])
+
+    # ------------------------------------------------------------------ calibration
+
+    def calibration(self, model: str) -> float:
+        """How much larger than counted this model's prompts are; 1.0 when unknown."""
+        found = self.rows("SELECT factor FROM calibrations WHERE model = ?", [model])
+        return float(found[0][0]) if found else 1.0
+
+    def calibrate(self, model: str, factor: float) -> None:
+        """Keep a model's factor."""
+        with self.writing() as db:
+            db.table("calibrations").upsert({"model": model, "factor": factor}, pk="model")
+
+    # ------------------------------------------------------------------ health
+
+    def damage(self) -> list[str]:
+        """What is wrong with the file, one line each; empty when it is sound."""
+        found = [row[0] for row in self.rows("PRAGMA integrity_check") if row[0] != "ok"]
+        found += [
+            f"{row[0]} row {row[1]} refers to nothing in {row[2]}" for row in self.rows("PRAGMA foreign_key_check")
+        ]
+        for table in ("messages_fts", "summaries_fts", "facts_fts"):
+            try:
+                self.connection.execute(f"INSERT INTO {table} ({table}, rank) VALUES ('integrity-check', 1)")
+            except sqlite3.DatabaseError as error:
+                found.append(f"the full-text index {table} does not match: {error}")
+        return found
