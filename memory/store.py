@@ -331,7 +331,7 @@ class Store:
             f"(SELECT seq FROM vectors WHERE collection = :collection AND kind = '{kind}')"
             for kind, table, where in UNITS
         ]
-        sql = " UNION ALL ".join(parts) + " ORDER BY kind = 'm', seq DESC LIMIT :limit"
+        sql = f"SELECT * FROM ({' UNION ALL '.join(parts)}) ORDER BY kind = 'm', seq DESC LIMIT :limit"
         with translated(self.path):
             values = {"collection": collection, "limit": limit, "session": session_id}
             return [(kind, seq) for kind, seq in self.connection.execute(sql, values)]
