@@ -47,7 +47,8 @@ CREATE TABLE summaries (
   at TEXT NOT NULL,
   written_by TEXT NOT NULL,                 -- a model's name, 'extracted' or 'imported'
   tried_by TEXT NOT NULL DEFAULT '',        -- the model whose own notes failed the checks
-  origin TEXT NOT NULL
+  origin TEXT NOT NULL,
+  tokens INTEGER NOT NULL                   -- of title and gist
 );
 
 CREATE TABLE facts (
@@ -62,7 +63,8 @@ CREATE TABLE facts (
   origin TEXT NOT NULL,
   status TEXT NOT NULL CHECK (status IN ('kept', 'review')),
   retired_by TEXT,
-  pinned INTEGER NOT NULL DEFAULT 0
+  pinned INTEGER NOT NULL DEFAULT 0,
+  tokens INTEGER NOT NULL                   -- of text
 );
 CREATE INDEX facts_session ON facts (session_id);
 

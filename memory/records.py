@@ -71,6 +71,7 @@ class Summary:
     written_by: str
     origin: str
     tried_by: str = ""
+    tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +93,17 @@ class Fact:
     valid_from: datetime | None = None
     retired_by: str | None = None
     pinned: bool = False
+    tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """Something recalled. `text` is what would be shown, `tokens` its cost, `score` higher is better."""
+    """Something recalled. `text` is what would be shown, `tokens` its cost, `score` higher is better.
 
+    `unit` names its row in the store: "m12" for a message, "s3" for a summary, "f7" for a fact.
+    """
+
+    unit: str
     kind: HitKind
     session_id: str
     message_ids: tuple[str, ...]

@@ -64,6 +64,7 @@ def summary_row(summary: Summary) -> dict[str, Any]:
         "written_by": summary.written_by,
         "tried_by": summary.tried_by,
         "origin": summary.origin,
+        "tokens": summary.tokens,
     }
 
 
@@ -81,6 +82,7 @@ def fact_row(fact: Fact) -> dict[str, Any]:
         "status": fact.status,
         "retired_by": fact.retired_by,
         "pinned": int(fact.pinned),
+        "tokens": fact.tokens,
     }
 
 

@@ -398,6 +398,12 @@ class Store:
 
     # ------------------------------------------------------------------ health
 
+    def rebuild_words(self) -> None:
+        """Build the full-text indexes anew from the rows."""
+        with self.writing() as db:
+            for table in ("messages_fts", "summaries_fts", "facts_fts"):
+                db.execute(f"INSERT INTO {table} ({table}) VALUES ('rebuild')")
+
     def damage(self) -> list[str]:
         """What is wrong with the file, one line each; empty when it is sound."""
         found = [row[0] for row in self.rows("PRAGMA integrity_check") if row[0] != "ok"]

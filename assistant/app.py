@@ -1,0 +1,241 @@
+"""The one place where the real parts are put together. Each part is made when it is first needed."""
+
+import logging
+import logging.handlers
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from assistant import settings as settings_file
+from assistant.errors import KeyRefused, ModelError, ModelUnreachable, SchemaRefused
+from assistant.models import ModelInfo, lookup
+from assistant.settings import Settings
+from memory.files import private_file
+from memory.manager import MemoryManager
+from memory.tokens import Counter, encoding_for
+
+if TYPE_CHECKING:
+    from assistant.chat import Chat
+    from assistant.llm import Endpoint
+    from assistant.local import LocalEndpoint
+    from memory.embedding import Embedder
+    from memory.index import Index
+    from tools.tool import Toolbox
+
+log = logging.getLogger(__name__)
+
+DEFAULT_LOCAL = "smollm2-135m"
+DEFAULT_REMOTE = "gpt-5-mini"
+LOG_BYTES = 1_000_000
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which model answers: a GGUF file served inside the process, or a model of an endpoint."""
+
+    name: str
+    info: ModelInfo
+    embedded: bool
+
+
+class App:
+    """The parts of one run of the program. `say` tells a person what takes time or was chosen, on stderr."""
+
+    def __init__(self, settings: Settings, say: Say) -> None:
+        self.settings = settings
+        self.say = say
+        self._making = threading.RLock()  # the background asks for the same parts
+
+    @classmethod
+    def from_flags(cls, say: Say, **flags: Any) -> "App":
+        """The parts as settings.load() and the flags of a command want them."""
+        return cls(settings_file.load(flags)[0], say)
+
+    # ------------------------------------------------------------------ the memory
+
+    @cached_property
+    def counter(self) -> Counter:
+        """Counts tokens as the chosen model does; a vocabulary is loaded at the first count."""
+        name = self.settings.model or DEFAULT_REMOTE
+        info = lookup(name)
+        encoding = info.encoding if info.known else encoding_for(name)[0]
+        return Counter(encoding, self.settings.home / "cache")
+
+    @cached_property
+    def memory(self) -> MemoryManager:
+        """The memory of this thread."""
+        return self.another_memory()
+
+    def another_memory(self) -> MemoryManager:
+        """A manager for another thread, on the same files and the same index."""
+        return MemoryManager(self.settings.home, self.counter, lambda: self.index)
+
+    @property
+    def index(self) -> "Index":
+        """The vector index, one for the process."""
+        with self._making:
+            return self._index
+
+    @cached_property
+    def _index(self) -> "Index":
+        from memory.index import Index
+
+        home = self.settings.home
+        return Index(home / "index", self._embedder(), home / "locks" / "index.lock")
+
+    def _embedder(self) -> "Embedder":
+        chosen = self.settings
+        if chosen.embedding_model:
+            from assistant.llm import EmbeddingsEndpoint
+
+            base_url = chosen.embedding_base_url or chosen.base_url or None
+            return EmbeddingsEndpoint(chosen.embedding_model, base_url, chosen.api_key or "none")
+        from memory.embedding import MiniLM
+
+        return MiniLM()
+
+    # ------------------------------------------------------------------ the model
+
+    @cached_property
+    def choice(self) -> Choice:
+        """The model that answers, by what was asked for and what is there."""
+        name, remote = self.settings.model, bool(self.settings.base_url or self.settings.api_key)
+        if not name and remote:
+            name = self._offered() if self.settings.base_url else DEFAULT_REMOTE
+        name = name or DEFAULT_LOCAL
+        embedded = not remote or self._weights(name) is not None
+        if embedded and self._weights(name) is None and name != DEFAULT_LOCAL:
+            raise self._unknown(name)
+        return Choice(name, self._info(name), embedded)
+
+    def _info(self, name: str) -> ModelInfo:
+        from dataclasses import replace
+
+        info = lookup(name)
+        return replace(info, context_tokens=self.settings.context_tokens or info.context_tokens)
+
+    def _weights(self, name: str) -> Path | None:
+        from assistant.weights import find
+
+        return find(name, self.settings.weights)
+
+    def _unknown(self, name: str) -> ModelUnreachable:
+        if lookup(name).local:
+            return ModelUnreachable(f"{name} is not on this machine.", f"Run `assistant models pull {name}`.")
+        return ModelUnreachable(
+            f"No model {name!r} can be reached.",
+            "Set OPENAI_API_KEY or OPENAI_BASE_URL, or add its GGUF file with `assistant models add`.",
+        )
+
+    def _offered(self) -> str:
+        """The one model that an endpoint offers. Raises ModelError where there are several."""
+        from assistant.llm import Endpoint
+
+        names = Endpoint("", self.settings.base_url, self.settings.api_key or "none").models()
+        if len(names) == 1:
+            return names[0]
+        raise ModelError(
+            f"{self.settings.base_url} offers {', '.join(names[:5]) or 'no model'}.", "Choose with --model."
+        )
+
+    @property
+    def endpoint(self) -> "Endpoint":
+        """The model's endpoint; the embedded model is fetched and started for it."""
+        with self._making:
+            return self._endpoint
+
+    @cached_property
+    def _endpoint(self) -> "Endpoint":
+        from assistant.llm import Endpoint
+
+        choice, chosen = self.choice, self.settings
+        if choice.embedded:
+            served = self._served
+            return Endpoint(choice.name, served.base_url, served.api_key, temperature=0.0, quirks=self._quirks())
+        if not chosen.api_key and not chosen.base_url:
+            raise KeyRefused("There is no key.", "Set OPENAI_API_KEY.")
+        return Endpoint(choice.name, chosen.base_url or None, chosen.api_key or "none", quirks=self._quirks())
+
+    def _quirks(self) -> tuple[str, ...]:
+        return () if self.choice.info.late_system else ("no_late_system",)
+
+    @cached_property
+    def _served(self) -> "LocalEndpoint":
+        from assistant.local import serve
+        from assistant.weights import ensure_default
+
+        path = self._weights(self.choice.name) or ensure_default(self.settings.weights, self.say)
+        return serve(path, self.choice.info.context_tokens, self.settings.threads)
+
+    @property
+    def context_tokens(self) -> int:
+        """The model's window as it is counted here: what the endpoint counts, less the calibration."""
+        choice = self.choice
+        window = self._served.context_tokens if choice.embedded else choice.info.context_tokens
+        return int(window / self.memory.store.calibration(choice.name))
+
+    # ------------------------------------------------------------------ what is made of them
+
+    @cached_property
+    def toolbox(self) -> "Toolbox":
+        """The tools that the model is offered; none where the model table says that it cannot use them."""
+        from tools.tool import Toolbox
+
+        return Toolbox(self._tools() if self.choice.info.tools else [], self.counter.text, self.settings.tool_tokens)
+
+    def _tools(self) -> list[Any]:
+        from tools.calculator import calculator_tool
+        from tools.clock import clock_tool
+        from tools.files import files_tool
+
+        folders = [Path(folder).expanduser() for folder in self.settings.folders]
+        return [calculator_tool(), clock_tool(), *files_tool(folders)]
+
+    def chat(self) -> "Chat":
+        """A new conversation."""
+        from assistant.chat import Chat
+
+        return Chat(self)
+
+    def writer(self, away: Callable[[], bool] = lambda: False) -> "EndpointWriter":
+        """The model as the writer of notes; `away` breaks its replies off."""
+        return EndpointWriter(self, away)
+
+    def log_to_file(self) -> None:
+        """Keep a log of what the program adapts to or leaves undone. It holds no words of a conversation."""
+        path = private_file(self.settings.home / "assistant.log")
+        handler = logging.handlers.RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8")
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        for room in ("assistant", "memory", "tools"):
+            logging.getLogger(room).addHandler(handler)
+            logging.getLogger(room).setLevel(logging.INFO)
+
+    def close(self) -> None:
+        """Let go of what was opened."""
+        if "_served" in self.__dict__:
+            self._served.stop()
+        if "memory" in self.__dict__:
+            self.memory.close()
+
+
+class EndpointWriter:
+    """A memory.summary.Writer: the chosen model behind the summariser's own words."""
+
+    def __init__(self, app: App, away: Callable[[], bool]) -> None:
+        self._app, self._away = app, away
+        self.name = app.choice.name
+        self.context_tokens = app.context_tokens
+
+    def __call__(self, system: str, text: str, schema: Mapping[str, Any] | None, max_tokens: int) -> str:
+        """Ask the model once. Raises SchemaUnsupported where it cannot answer in a schema, else what the model does."""
+        from memory.summary import SchemaUnsupported
+
+        try:
+            return self._app.endpoint.complete(system, text, schema, max_tokens, self._away)
+        except SchemaRefused as error:
+            raise SchemaUnsupported(error.message) from error

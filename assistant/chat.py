@@ -1,0 +1,96 @@
+"""One conversation with its memory: the way of a user message from reading to reply. Start reading here.
+
+A message is committed before anything else happens to it; then the past is asked what it has to say about it; the
+window is trimmed; the model answers, perhaps through tools; and every message is committed as it comes.
+"""
+
+import logging
+from collections.abc import Generator, Sequence
+from typing import TYPE_CHECKING
+
+from assistant import prompt
+from assistant.agent import Event, at_most, last_words, respond
+from assistant.llm import Reply
+from memory.manager import Recalled
+from memory.records import USER, Message
+from memory.session import LiveSession, now
+from memory.tokens import REPLY_PRIMING, Calibration, calibrated
+
+if TYPE_CHECKING:
+    from assistant.app import App
+
+log = logging.getLogger(__name__)
+
+# What is recalled takes at most this share of a model's window: a small model reads slowly and is easily led astray.
+RECALL_SHARE = 6
+TIGHTER = 0.75  # of the budget, for the one retry after the endpoint found a prompt too long
+
+
+class Chat:
+    """One conversation: turns, and an end. It belongs to the thread that made it."""
+
+    def __init__(self, app: "App") -> None:
+        self._app = app
+        self._memory = app.memory
+        self.session: LiveSession = app.memory.begin(app.choice.name)
+        self._asked_tokens = 0  # counted for the last request, to be compared with what the endpoint reports
+
+    def turn(self, text: str) -> Generator[Event | Recalled]:
+        """Answer a message: what was recalled for it, then the events of `agent.respond`.
+
+        Raises what the model raises; the message is committed all the same. Closing the iterator, or Ctrl-C, keeps
+        what was said so far, marked as interrupted.
+        """
+        session = self.session
+        session.remember(session.make("user", text, origin=USER))
+        yield self._recall(text)
+        app = self._app
+        limit = at_most(app.settings.max_steps)
+        events = respond(self._window, app.endpoint.stream, app.toolbox, session.make, limit)
+        try:
+            for event in events:
+                self._keep(event)
+                yield event
+        except (KeyboardInterrupt, GeneratorExit):
+            for message in last_words(events, KeyboardInterrupt()):
+                self._keep(message)
+            raise
+
+    def _keep(self, event: Event) -> None:
+        if isinstance(event, Message):
+            self.session.remember(event)
+        elif isinstance(event, Reply):
+            self._calibrate(event)
+
+    def _recall(self, text: str) -> Recalled:
+        """Ask the past, and put what it says where the model will read it."""
+        budget = min(self._app.settings.recall_tokens, self._app.context_tokens // RECALL_SHARE)
+        recalled = self._memory.recall_for_prompt(text, budget, skip=self.session.shown())
+        units = [hit.unit for hit in recalled.hits]
+        if self.session.system is None:
+            self.session.open_with(prompt.system(now(), recalled.hits), units)
+        elif units:
+            self.session.note(prompt.fenced(recalled.hits), units)
+        return recalled
+
+    def _window(self, *, tighter: bool = False) -> Sequence[Message]:
+        """What the model is shown: the window's budget is its context less the reply, the tools and the priming."""
+        info = self._app.choice.info
+        tools = self._app.counter.tools(self._app.toolbox.schemas())
+        budget = self._app.context_tokens - info.reply_tokens - tools - REPLY_PRIMING
+        window = self.session.window(int(budget * TIGHTER) if tighter else budget)
+        self._asked_tokens = window.tokens + tools + REPLY_PRIMING
+        return window.messages
+
+    def _calibrate(self, reply: Reply) -> None:
+        """Learn how the endpoint counts from what it reports."""
+        name, store = self._app.choice.name, self._memory.store
+        old = Calibration(store.calibration(name))
+        new = calibrated(old, self._asked_tokens, reply.usage.prompt if reply.usage else None)
+        if new is not old:
+            store.calibrate(name, new.factor)
+            log.info("%s counts %.2f tokens for one counted here; its window is used accordingly", name, new.factor)
+
+    def end(self) -> None:
+        """Mark the session as ended; its notes are owed. Safe to repeat."""
+        self.session.end()

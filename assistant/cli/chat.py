@@ -1,0 +1,207 @@
+"""`assistant chat`: a conversation at the terminal, or with one line a message when it is piped in."""
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from types import FrameType
+
+import click
+
+from assistant.app import DEFAULT_LOCAL, App
+from assistant.cli.ask import show
+from assistant.cli.options import day, model_option, open_app
+from assistant.cli.recall import show as show_hits
+from assistant.cli.remember import keep
+from assistant.cli.terminal import Output, Terminal
+from assistant.errors import Interrupted
+from assistant.owed import OwedWork
+from memory.errors import Failure, IndexUnavailable
+from memory.manager import Recalled
+
+HELP = """\
+/help            this list
+/new             end this conversation and begin another
+/recall WORDS    find what was said before
+/remember TEXT   note something by hand
+/quit            end (so does Ctrl-D)
+Enter sends; Alt-Enter begins a new line; Ctrl-C stops an answer."""
+COMMANDS = ("/help", "/new", "/recall", "/remember", "/quit")
+
+
+class HungUp(KeyboardInterrupt):
+    """The terminal was closed, or the process was asked to end. What is under way stops as for Ctrl-C."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+@click.command()
+@model_option
+def command(model: str | None = None) -> int:
+    """Talk. The conversation is remembered: notes are written when it ends."""
+    app, output = open_app(model=model)
+    app.log_to_file()
+    conversation = Conversation(app, output)
+    try:
+        with hang_ups_raise():
+            conversation.run()
+    except HungUp as hung_up:
+        return 128 + hung_up.number
+    finally:
+        conversation.leave()
+    return 0
+
+
+@contextmanager
+def hang_ups_raise() -> Iterator[None]:
+    """Turn SIGTERM and SIGHUP (where there is one) into HungUp."""
+
+    def raise_hung_up(number: int, _frame: FrameType | None) -> None:
+        raise HungUp(number)
+
+    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {name: signal.signal(getattr(signal, name), raise_hung_up) for name in names}
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(getattr(signal, name), handler)
+
+
+class Conversation:
+    """The person's side of `chat`: reads lines, shows answers, and sees to the end."""
+
+    def __init__(self, app: App, output: Output) -> None:
+        self._app, self._output = app, output
+        self._terminal = Terminal(history=app.settings.home / "history", commands=COMMANDS)
+        self._work = OwedWork(app.another_memory, lambda: app.writer(self._away), app.choice.name)
+        self._chat = app.chat()
+        self._commands: dict[str, Callable[[str], None]] = {
+            "/help": lambda _rest: output.note(HELP),
+            "/new": lambda _rest: self._begin_anew(),
+            "/recall": self._recall,
+            "/remember": self._remember,
+        }
+
+    def _away(self) -> bool:
+        """Whether the background must leave the model: at once if it is embedded, which answers one at a time."""
+        return self._work.away() if self._app.choice.embedded else self._work.stopped()
+
+    def run(self) -> None:
+        """Read and answer until the end of input, then write the notes."""
+        self._output.note(introduction(self._app))
+        self._work.start()
+        self._work.go_on()
+        while (line := self._terminal.read()) is not None:
+            text = line.strip()
+            if text in ("/quit", "/exit"):
+                break
+            self._handle(text)
+        self._work.finish()
+        self._end()
+
+    def leave(self) -> None:
+        """Whatever happened: mark the session as ended and let go of everything."""
+        self._chat.end()
+        self._work.finish()
+        self._app.close()
+
+    def _handle(self, text: str) -> None:
+        """One line of the person's. A failure is shown, and the conversation goes on."""
+        name, _, rest = text.partition(" ")
+        self._work.step_aside()
+        try:
+            if name in self._commands:
+                self._commands[name](rest.strip())
+            elif name.startswith("/") and name[1:].isalpha():
+                self._output.error(f"There is no {name}; /help lists what there is.")
+            elif text:
+                self._answer(text)
+        except HungUp:
+            raise
+        except (KeyboardInterrupt, Interrupted):
+            self._output.note("Stopped.")
+        except Failure as error:
+            self._output.error(str(error))
+            if not sys.stdin.isatty():
+                raise
+        finally:
+            self._work.go_on()
+
+    def _answer(self, text: str) -> None:
+        drew_on: Recalled | None = None
+        with self._output.answer() as out, closing(self._chat.turn(text)) as events:
+            for event in events:
+                show(self._output, out.write, event)
+                drew_on = event if isinstance(event, Recalled) else drew_on
+        if drew_on and drew_on.hits:
+            self._output.note(sources(drew_on))
+
+    def _recall(self, question: str) -> None:
+        if not question:
+            self._output.error("Write what to look for: /recall WORDS")
+            return
+        recalled = self._app.memory.recall(question, limit=5)
+        show_hits(self._output, recalled, explain=False)
+        if not recalled.hits:
+            self._output.note("Nothing was found.")
+
+    def _remember(self, text: str) -> None:
+        if not text:
+            self._output.error("Write what to note: /remember TEXT")
+            return
+        keep(self._app, self._output, text)
+
+    def _begin_anew(self) -> None:
+        self._end()
+        self._chat = self._app.chat()
+        self._output.note("A new conversation.")
+
+    def _end(self) -> None:
+        """End the session and write its notes. Nobody must wait: Ctrl-C leaves them to the next start."""
+        self._chat.end()
+        if not self._chat.session.started:
+            return
+        try:
+            with self._output.progress("Writing the notes (Ctrl-C leaves them for the next start)") as progress:
+                progress.update(0)
+                self._write_notes()
+        except HungUp:
+            raise
+        except (KeyboardInterrupt, Interrupted):
+            self._output.note("The notes on this conversation are written at the next start.")
+
+    def _write_notes(self) -> None:
+        memory, session_id = self._app.memory, self._chat.session.id
+        with memory.owing() as mine:
+            if not mine:
+                return
+            try:
+                notes = memory.summarise(session_id, self._app.writer())
+            except Failure as error:
+                notes = memory.extract(session_id)
+                self._output.note(f"No notes by the model: {error} Extracted ones stand in until it is there.")
+            self._output.note(f'Noted: "{notes.summary.title}", {len(notes.facts)} facts. See: assistant sessions show')
+            try:
+                memory.sync(session_id)
+            except IndexUnavailable as error:
+                self._output.note(f"Found by words only, for now: {error}")
+
+
+def introduction(app: App) -> str:
+    """Which model answers, and with the embedded one how to get a better one."""
+    choice = app.choice
+    if not choice.embedded:
+        return f"{choice.name} at {app.endpoint.host} answers. /help lists commands, Ctrl-D ends."
+    line = f"{choice.name}, a small model inside this program, answers."
+    if choice.name == DEFAULT_LOCAL:
+        line += " For better ones: assistant models, or set OPENAI_API_KEY."
+    return f"{line}\n/help lists commands, Ctrl-D ends."
+
+
+def sources(recalled: Recalled) -> str:
+    """The sessions that an answer drew on, each once."""
+    found = {hit.session_id: f"{day(hit.at)} {hit.title}".strip() for hit in recalled.hits}
+    return "from memory: " + "; ".join(list(found.values())[:4])

@@ -1,0 +1,62 @@
+"""`assistant import`: conversations from a file."""
+
+from pathlib import Path
+
+import click
+
+from assistant.app import App
+from assistant.cli.options import file_path, open_app
+from assistant.cli.terminal import Output
+
+SHOWN_PROBLEMS = 10
+
+
+@click.command()
+@click.argument("path", type=file_path(exists=True))
+@click.option("--from", "form", type=click.Choice(["auto", "jsonl"]), default="auto", show_default=True)
+@click.option("--mine", is_flag=True, help="It is an export of your own: keep the origins that it names.")
+@click.option("--no-embed", is_flag=True, help="Do not make vectors now; the next chat makes them.")
+@click.option(
+    "--summarize",
+    type=click.Choice(["none", "lazy", "now"]),
+    default="none",
+    show_default=True,
+    help="Have the model write notes where there are none: never, at the next chat, or now.",
+)
+def command(path: Path, form: str, mine: bool, no_embed: bool, summarize: str) -> int:
+    """Read conversations from PATH: JSON lines, or the JSON of an export. Doing it twice changes nothing."""
+    from memory.importers.run import import_file
+
+    app, output = open_app()
+    with output.progress(f"reading {path.name}", path.stat().st_size) as progress:
+        report = import_file(
+            path, app.memory.store, app.counter, mine, summarize != "none", lambda done, _total: progress.update(done)
+        )
+    click.echo(f"{report.sessions} sessions, {report.messages} messages, {report.facts} facts are new.")
+    if report.conflicts:
+        output.note(f"{report.conflicts} messages are there with other words; they stay as they are.")
+    for line, reason in report.bad[:SHOWN_PROBLEMS]:
+        output.error(f"line {line}: {reason}")
+    if len(report.bad) > SHOWN_PROBLEMS:
+        output.error(f"... and {len(report.bad) - SHOWN_PROBLEMS} more lines")
+    if not no_embed:
+        embed(app, output)
+    if summarize == "now":
+        write_notes(app, output)
+    return int(bool(report.bad))
+
+
+def embed(app: App, output: Output) -> None:
+    """Make the vectors that are missing. Words find everything already; Ctrl-C leaves the rest for later."""
+    with output.progress("making vectors (words are found already)", 1.0) as progress:
+        app.memory.sync(progress=lambda done, total: progress.update(done / total, f"{done} of {total}"))
+
+
+def write_notes(app: App, output: Output) -> None:
+    """Write the notes that are owed, now."""
+    from assistant.cli.sessions import settle
+
+    try:
+        settle(app, output)
+    finally:
+        app.close()

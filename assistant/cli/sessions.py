@@ -1,0 +1,122 @@
+"""`assistant sessions`: list, show, summarize or remove conversations."""
+
+import json
+from typing import Any
+
+import click
+
+from assistant.app import App
+from assistant.cli.markdown import printable
+from assistant.cli.options import day, json_option, model_option, open_app, session_named, yes_option
+from assistant.cli.terminal import confirm
+from memory.errors import NothingFound
+from memory.records import Session
+
+
+@click.group()
+def command() -> None:
+    """List, show, summarize or remove conversations."""
+
+
+@command.command("list")
+@click.option("-n", "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="The newest so many.")
+@click.option("--all", "every", is_flag=True, help="All of them.")
+@json_option
+def list_(limit: int, every: bool, as_json: bool) -> None:
+    """List conversations, the newest first."""
+    app, output = open_app()
+    sessions = app.memory.store.sessions(-1 if every else limit)
+    if as_json:
+        for session in sessions:
+            click.echo(json.dumps(as_object(session), ensure_ascii=False))
+    elif sessions:
+        rows = [(one.id, day(one.started_at), one.state, one.title) for one in sessions]
+        output.table(["id", "day", "state", "title"], rows)
+    else:
+        raise NothingFound("There are no sessions yet.", "Begin with `assistant chat`.")
+
+
+def as_object(session: Session) -> dict[str, Any]:
+    """A session as JSON, without its messages."""
+    ended = session.ended_at.isoformat() if session.ended_at else None
+    return {
+        "id": session.id,
+        "title": session.title,
+        "started_at": session.started_at.isoformat(),
+        "ended_at": ended,
+        "state": session.state,
+        "origin": session.origin,
+        "model": session.model,
+    }
+
+
+@command.command()
+@click.argument("session", default="last")
+@json_option
+def show(session: str, as_json: bool) -> None:
+    """Show one conversation with its notes. SESSION is an id, the beginning of one, or "last"."""
+    from memory.export import write
+
+    app, _ = open_app()
+    found = session_named(app.memory.store, session)
+    text = click.get_text_stream("stdout")
+    write(app.memory.store, [found], text, "jsonl" if as_json else "md")
+
+
+@command.command()
+@click.argument("session", required=False)
+@click.option("--pending", is_flag=True, help="All that are owed notes; killed sessions are ended first.")
+@model_option
+def summarize(session: str | None, pending: bool, model: str | None) -> int:
+    """Have the model write the notes on ended conversations."""
+    if pending == bool(session):
+        raise click.UsageError("Give a session, or --pending.")
+    app, output = open_app(model=model)
+    try:
+        if pending:
+            return settle(app, output)
+        found = session_named(app.memory.store, session or "")
+        app.memory.store.want_notes(found.id)
+        with output.progress("notes") as progress:
+            progress.update(0, found.id)
+            notes = app.memory.summarise(found.id, app.writer())
+            app.memory.sync(found.id)
+        if notes.problem:
+            output.note(f"The model's notes were refused ({notes.problem}); extracted ones stand in.")
+        click.echo(printable(notes.summary.title))
+        return 0
+    finally:
+        app.close()
+
+
+def settle(app: App, output: Any) -> int:
+    """Do what is owed; 1 if something stays."""
+    from assistant import owed
+
+    with output.progress("owed work") as progress:
+        done = owed.settle(app.memory, app.writer, app.choice.name, say=lambda line: progress.update(0, line))
+    click.echo(f"{done.closed} killed sessions ended, {done.noted} noted, {done.indexed} vectors made.")
+    if done.left:
+        output.error(f"Some stays owed: {done.left}")
+    return int(bool(done.left))
+
+
+@command.command()
+@click.argument("session")
+@click.option("--dry-run", is_flag=True, help="Only say what would go.")
+@yes_option
+def rm(session: str, dry_run: bool, yes: bool) -> int:
+    """Remove a conversation with its notes and vectors, for good."""
+    app, output = open_app()
+    store = app.memory.store
+    found = session_named(store, session)
+    messages, facts = len(store.transcript(found.id)), len(store.facts_of(found.id))
+    label = f"{found.id} {printable(found.title)!r}: {messages} messages, {facts} facts"
+    if dry_run:
+        click.echo(f"Would remove {label}.")
+        return 0
+    if not yes and not confirm(f"Remove {label}?"):
+        return 4
+    app.memory.remove(found.id)
+    output.note(f"Removed {label}.")
+    return 0

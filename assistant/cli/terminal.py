@@ -1,0 +1,404 @@
+"""The person's side of the program: what they type, and how answers, notes, lists and progress are shown.
+
+The only door to prompt_toolkit, which is loaded by the first line that is read. stdout carries the data, stderr the
+talk; streams are looked up when they are used, because the prompt puts others in their place while it is open.
+"""
+
+import contextlib
+import functools
+import io
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Protocol
+
+from assistant.cli.markdown import Blocks, fitted, laid_out, laid_out_table, one_line, printable, rows_of, well_formed
+from memory.errors import Failure
+from memory.files import private_file
+
+if TYPE_CHECKING:
+    from prompt_toolkit import PromptSession
+    from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+
+BROKEN_PIPE = 141  # what a shell reports for a program that SIGPIPE ended
+FRAME_S = 0.05
+QUIET_S = 10.0
+
+
+@contextlib.contextmanager
+def steady_streams() -> Iterator[None]:
+    """Run the program so that no character and no vanished reader (`| head`) makes its output fail."""
+    for stream in (sys.stdin, sys.stdout):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes once more when it ends; what is left goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(BROKEN_PIPE) from None
+
+
+def confirm(question: str) -> bool:
+    """Ask before something that cannot be undone; only "y" or "yes" is a yes."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise Failure(f"{question} Nobody can be asked here.", "Add --yes to go ahead without a question.")
+    sys.stderr.write(f"{printable(question)} [y/N] ")
+    sys.stderr.flush()
+    answer = sys.stdin.readline()
+    if not answer:
+        sys.stderr.write("\n")
+    return answer.strip().lower() in {"y", "yes"}
+
+
+class Terminal:
+    """Reads the user's messages: a prompt with editing, history and completion; plain lines when they are piped in."""
+
+    def __init__(self, *, history: Path | None = None, commands: Sequence[str] = (), prompt: str = "you> ") -> None:
+        self._history = history
+        self._commands = list(commands)
+        self._prompt = prompt
+
+    def read(self) -> str | None:
+        """Read one message, which may have several lines; None means that there are no more."""
+        if not sys.stdin.isatty():
+            return _read_piped()
+        from prompt_toolkit.patch_stdout import patch_stdout
+
+        # What a thread prints meanwhile appears above the line that is being typed. Where stdout goes to a file the
+        # streams stay as they are, or the talk on stderr would land in that file.
+        with patch_stdout(raw=True) if sys.stdout.isatty() else contextlib.nullcontext():
+            try:
+                return self._session.prompt()
+            except EOFError:
+                return None
+
+    @functools.cached_property
+    def _session(self) -> "PromptSession[str]":
+        from prompt_toolkit import PromptSession
+        from prompt_toolkit.application import get_app
+        from prompt_toolkit.completion import WordCompleter
+        from prompt_toolkit.filters import Condition
+        from prompt_toolkit.history import FileHistory, InMemoryHistory
+        from prompt_toolkit.output import create_output
+        from prompt_toolkit.styles import Style
+
+        return PromptSession(
+            [("bold", self._prompt)],
+            history=FileHistory(str(private_file(self._history))) if self._history else InMemoryHistory(),
+            completer=WordCompleter(self._commands, sentence=True),
+            # Where completions may appear, rows are kept free for them: only commands are worth that.
+            complete_while_typing=Condition(lambda: get_app().current_buffer.text.startswith("/")),
+            reserve_space_for_menu=4,
+            key_bindings=_keys(),
+            multiline=True,
+            prompt_continuation=" " * len(self._prompt),
+            style=Style.from_dict(_STYLE),
+            include_default_pygments_style=False,
+            enable_suspend=True,
+            # stdout may go to a file; the prompt stays with the person.
+            output=None if sys.stdout.isatty() else create_output(always_prefer_tty=True),
+        )
+
+
+# No colours of its own, so that it reads on light and dark backgrounds.
+_STYLE = {
+    "completion-menu": "bg:default fg:default",
+    "completion-menu.completion.current": "bg:default fg:default reverse",
+    "scrollbar.background": "bg:default",
+    "scrollbar.button": "bg:default reverse",
+}
+
+
+def _keys() -> "KeyBindings":
+    from prompt_toolkit.application import run_in_terminal
+    from prompt_toolkit.enums import DEFAULT_BUFFER
+    from prompt_toolkit.filters import has_focus
+    from prompt_toolkit.key_binding import KeyBindings
+
+    keys = KeyBindings()
+    typing = has_focus(DEFAULT_BUFFER)  # not while the history is searched
+
+    @keys.add("enter", filter=typing)
+    def send(event: "KeyPressEvent") -> None:
+        buffer = event.current_buffer
+        if buffer.document.current_line_before_cursor.endswith("\\") and buffer.document.is_cursor_at_the_end_of_line:
+            buffer.delete_before_cursor()
+            buffer.newline(copy_margin=False)
+            return
+        # A byte that is no character would break the history file and all that is done with the message later.
+        if (text := well_formed(buffer.text)) != buffer.text:
+            buffer.text = text
+        buffer.validate_and_handle()
+
+    @keys.add("c-j", filter=typing)
+    @keys.add("escape", "enter", filter=typing)
+    def add_line(event: "KeyPressEvent") -> None:
+        event.current_buffer.newline(copy_margin=False)
+
+    @keys.add("c-c", filter=typing)
+    @keys.add("<sigint>", filter=typing)
+    def clear(event: "KeyPressEvent") -> None:
+        if event.current_buffer.text:
+            event.current_buffer.reset()
+        else:
+            run_in_terminal(lambda: _say("Ctrl-D or /quit ends.", _DIM))
+
+    return keys
+
+
+def _read_piped() -> str | None:
+    line = sys.stdin.readline()
+    if not line:
+        return None
+    message = line.rstrip("\r\n")
+    while message.endswith("\\") and (line := sys.stdin.readline()):
+        message = message[:-1] + "\n" + line.rstrip("\r\n")
+    return message
+
+
+class Answer(Protocol):
+    """An answer that is being shown; `write` takes the pieces as they come."""
+
+    def write(self, delta: str) -> None:
+        """Show the next piece."""
+
+
+class Output:
+    """Shows answers, notes, lists and progress. One lock keeps what several threads print apart."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._area: _Area | None = None
+
+    @contextlib.contextmanager
+    def answer(self) -> Iterator[Answer]:
+        """Show one answer: Markdown that grows in place at a terminal, the text as it is elsewhere.
+
+        What has come stays on the screen when the block is left by an exception, Ctrl-C among them.
+        """
+        if not _can_redraw(sys.stdout):
+            with contextlib.closing(_Plain(sys.stdout, printable if sys.stdout.isatty() else str)) as plain:
+                yield plain
+            return
+        with self._opened(_Area(sys.stdout)) as area, contextlib.closing(_Growing(area, self._lock)) as growing:
+            yield growing
+
+    def note(self, text: str) -> None:
+        """Say something beside the data, in a dim line."""
+        self._aside(text, _DIM)
+
+    def error(self, text: str) -> None:
+        """Say that something failed, in a red line."""
+        self._aside(text, _RED)
+
+    def table(self, headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        """Show a list: columns that fit a terminal; elsewhere fields between tabs, below a line of their names."""
+        if sys.stdout.isatty():
+            width, _ = _size(sys.stdout)
+            lines = laid_out_table(headers, rows, width)
+        else:
+            lines = ["\t".join(" ".join(str(cell).split()) for cell in row) for row in [headers, *rows]]
+        with self._lock:
+            sys.stdout.writelines(line + "\n" for line in lines)
+            sys.stdout.flush()
+
+    @contextlib.contextmanager
+    def progress(self, label: str, total: float | None = None) -> Iterator["Progress"]:
+        """Show how far something has come: a line that changes at a terminal, a line now and then elsewhere."""
+        if _can_redraw(sys.stderr) and self._area is None:
+            with self._opened(_Area(sys.stderr)) as area:
+                yield Progress(label, total, lambda line: area.draw([fitted(line, area.size()[0])]), FRAME_S)
+        else:
+            yield Progress(label, total, lambda line: _say(line, ""), QUIET_S)
+
+    @contextlib.contextmanager
+    def _opened(self, area: "_Area") -> Iterator["_Area"]:
+        self._area = area
+        try:
+            with _unechoed():
+                yield area
+        finally:
+            with self._lock:
+                area.draw([])
+                self._area = None
+
+    def _aside(self, text: str, style: str) -> None:
+        with self._lock:
+            lines = self._area.lines if self._area else []
+            if self._area:
+                self._area.draw([])
+            _say(text, style)
+            if self._area:
+                self._area.draw(lines)
+
+
+class Progress:
+    """How far something has come."""
+
+    def __init__(self, label: str, total: float | None, show: Callable[[str], None], every_s: float) -> None:
+        self._label = label
+        self._total = total
+        self._show = show
+        self._every_s = every_s
+        # A line that changes appears at once; where lines stay, short work needs none.
+        self._due = time.monotonic() + (every_s if every_s == QUIET_S else 0)
+
+    def update(self, done: float, text: str = "") -> None:
+        """Say how much is done, of `total` where that is known, and in words what is being done."""
+        now = time.monotonic()
+        if now < self._due:
+            return
+        self._due = now + self._every_s
+        share = f"{done / self._total:4.0%}" if self._total else f"{done:g}"
+        self._show(one_line(f"{self._label} {share} {text}"))
+
+
+class _Plain:
+    """An answer passed on as it comes, piece by piece: no terminal, or one that cannot move its cursor."""
+
+    def __init__(self, stream: IO[str], clean: Callable[[str], str]) -> None:
+        self._stream = stream
+        self._clean = clean
+        self._half = ""
+        self._last = "\n"
+
+    def write(self, delta: str) -> None:
+        """Pass the next piece on; the first half of a character waits for the second."""
+        text = self._half + delta
+        self._half = text[-1] if text and "\ud800" <= text[-1] <= "\udbff" else ""
+        self._put(text.removesuffix(self._half))
+
+    def close(self) -> None:
+        """End the answer with a line's end, unless it has one or is empty."""
+        self._put(self._half)
+        if self._last != "\n":
+            self._put("\n")
+
+    def _put(self, text: str) -> None:
+        if text := self._clean(well_formed(text)):
+            self._last = text[-1]
+            self._stream.write(text)
+            self._stream.flush()
+
+
+class _Growing:
+    """An answer at a terminal: finished blocks are printed for good, the end of the unfinished one is drawn anew."""
+
+    def __init__(self, area: "_Area", lock: threading.RLock) -> None:
+        self._area = area
+        self._lock = lock
+        self._blocks = Blocks()
+        self._begun = False
+        self._due = 0.0
+
+    def write(self, delta: str) -> None:
+        """Take the next piece and show it, though not more often than eyes can follow."""
+        finished = self._blocks.feed(delta)
+        if not finished and time.monotonic() < self._due:
+            return
+        with self._lock:
+            above = [line for block in finished for line in self._block(block)]
+            self._area.draw(self._preview(), above)
+        # Counted from the end, so that slow drawing never takes more than its share of the time.
+        self._due = time.monotonic() + FRAME_S
+
+    def close(self) -> None:
+        """Print for good what is left."""
+        with self._lock:
+            self._area.draw([], self._block(self._blocks.rest))
+
+    def _block(self, text: str) -> list[str]:
+        lines = laid_out(text, self._area.size()[0])
+        if not lines:
+            return []
+        gap = [""] if self._begun else []
+        self._begun = True
+        return [*gap, *lines]
+
+    def _preview(self) -> list[str]:
+        width, height = self._area.size()
+        lines = laid_out(self._blocks.tail(min(2 * width * height, 8000)), width)
+        gap = [""] if self._begun and lines else []
+        # One row fewer than the terminal has: a line that has scrolled out could not be drawn anew.
+        return [*gap, *lines][-max(height - 1, 1) :]
+
+
+class _Area:
+    """The lines at the cursor that are drawn anew in place. The cursor stays visible, so nothing has to restore it."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+        self.lines: list[str] = []
+
+    def size(self) -> tuple[int, int]:
+        """Tell the terminal's columns and rows as they are now."""
+        return _size(self._stream)
+
+    def draw(self, lines: list[str], above: Iterable[str] = ()) -> None:
+        """Put `lines` in the place of those drawn before; the lines `above` them stay for good."""
+        text = self._erased() + "".join(line + "\n" for line in above) + "\n".join(lines)
+        self.lines = lines
+        if text:
+            # In one piece, so that no half-drawn state is seen.
+            self._stream.write(text)
+            self._stream.flush()
+
+    def _erased(self) -> str:
+        if not self.lines:
+            return ""
+        width, height = self.size()
+        # Lines drawn on a wider terminal have been wrapped since.
+        rows = min(sum(rows_of(line, width) for line in self.lines), height)
+        # Row by row: to clear all from the top of the screen makes some terminals keep it in their history.
+        return "\r\x1b[2K" + "\x1b[A\x1b[2K" * (rows - 1)
+
+
+@contextlib.contextmanager
+def _unechoed() -> Iterator[None]:
+    """Keep typed keys (an impatient Enter, the ^C of Ctrl-C) out of what is drawn; the next prompt receives them."""
+    if sys.platform == "win32" or not sys.stdin.isatty():
+        yield
+        return
+    import termios
+
+    before = termios.tcgetattr(sys.stdin)
+    quiet = [*before[:3], before[3] & ~termios.ECHO, *before[4:]]
+    termios.tcsetattr(sys.stdin, termios.TCSADRAIN, quiet)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+
+
+_DIM = "\x1b[2m"
+_RED = "\x1b[31m"
+
+
+def _say(text: str, style: str) -> None:
+    line = printable(text)
+    if style and sys.stderr.isatty() and not _is_dumb() and not os.environ.get("NO_COLOR"):
+        line = f"{style}{line}\x1b[0m"
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
+
+
+def _can_redraw(stream: IO[str]) -> bool:
+    # While the prompt is open its own stream stands here, which has no cursor to move.
+    return isinstance(stream, io.TextIOWrapper) and stream.isatty() and not _is_dumb()
+
+
+def _is_dumb() -> bool:
+    return os.environ.get("TERM", "") in {"", "dumb", "unknown"}
+
+
+def _size(stream: IO[str]) -> tuple[int, int]:
+    try:
+        size = os.get_terminal_size(stream.fileno())
+    except OSError:
+        return 80, 24
+    return size.columns or 80, size.lines or 24

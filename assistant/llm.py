@@ -1,0 +1,640 @@
+"""The only door to openai: records in, records out, errors translated.
+
+openai costs 0.9 s of CPU to import and its client wants a key as soon as it is made, so both wait for the first use.
+What endpoints refuse differs; a request is adapted to what this one refused before (see QUIRKS).
+"""
+
+import json
+import math
+import re
+import uuid
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from assistant.errors import (
+    ContextOverflow,
+    Interrupted,
+    KeyRefused,
+    ModelError,
+    ModelUnreachable,
+    RateLimited,
+    SchemaRefused,
+)
+from memory.errors import Failure
+from memory.records import Message, ToolCall
+
+if TYPE_CHECKING:
+    import openai
+
+Request = Mapping[str, Any]
+Wire = Mapping[str, Any]
+Cancelled = Callable[[], bool]
+
+# The client's own default. It is given all the same, so that only the settings read OPENAI_BASE_URL.
+OPENAI_URL = "https://api.openai.com/v1"
+# Seconds between two bytes. A small machine may read a long prompt for minutes before its first word.
+TIMEOUT_S = 300.0
+CONNECT_S = 10.0
+SAID_CHARACTERS = 300  # of an endpoint's own words
+EMBEDDED_TEXTS = 128  # in one request
+EMBEDDED_CHARACTERS = 8_000  # of one text; about 2,000 tokens, and many embedding models read no more than 8,192
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens as the endpoint counted them. `cached` are those of the prompt that it had read before."""
+
+    prompt: int
+    completion: int
+    cached: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """A piece of a reply as it comes; with `reasoning`, a piece of the model's thoughts."""
+
+    text: str
+    reasoning: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A whole reply. `finish` is the endpoint's word (stop, length, tool_calls, content_filter), or ours: broken.
+
+    A broken reply has the text that came before the connection broke, and no tool calls: half a call is none.
+    """
+
+    text: str
+    tool_calls: tuple[ToolCall, ...]
+    finish: str
+    usage: Usage | None
+    model: str
+    reasoning: str
+
+
+class Endpoint:
+    """A model behind an address that speaks OpenAI's chat completions. Nothing is sent before the first call."""
+
+    def __init__(
+        self,
+        model: str,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        temperature: float | None = None,
+        timeout_s: float = TIMEOUT_S,
+        max_retries: int = 2,
+        quirks: Collection[str] = (),
+    ) -> None:
+        """Name the model and its address (None: OpenAI's own). A temperature of None is the endpoint's own.
+
+        `timeout_s` is the longest silence in seconds. `max_retries` are the openai client's: it waits 0.5 s and then
+        longer, or what Retry-After asks for up to two minutes. `quirks` are names from QUIRKS known beforehand.
+        """
+        self.model = model
+        self.quirks = frozenset(quirks)
+        self._door = _Door(base_url or OPENAI_URL, api_key, timeout_s, max_retries)
+        self._limit_name = "max_completion_tokens" if self._door.base_url == OPENAI_URL else "max_tokens"
+        self._temperature = temperature
+
+    @property
+    def host(self) -> str:
+        """The host, with its port where one is given."""
+        return self._door.host
+
+    def stream(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[Mapping[str, Any]] = (),
+        max_tokens: int | None = None,
+        schema: Mapping[str, Any] | None = None,
+        cancelled: Cancelled | None = None,
+    ) -> Iterator[Delta | Reply]:
+        """Ask the model: its reply in pieces as they come, and the whole Reply last.
+
+        `tools` are described as OpenAI's chat API wants them; `schema` is a JSON schema that the reply must fit.
+        `cancelled` is asked between the pieces. However the reading ends, the connection is closed.
+
+        Raises RateLimited, KeyRefused, ModelUnreachable, ContextOverflow, SchemaRefused, ModelError, Interrupted.
+        """
+        wire = [to_wire(message) for message in messages]
+        yield from self._ask(self._request(wire, tools, max_tokens, schema), cancelled)
+
+    def complete(
+        self,
+        system: str,
+        text: str,
+        schema: Mapping[str, Any] | None,
+        max_tokens: int,
+        cancelled: Cancelled | None = None,
+    ) -> str:
+        """Ask once, without a conversation, and return the whole reply, also one cut off at `max_tokens`.
+
+        Raises what `stream` raises, and ModelUnreachable when the connection broke half way.
+        """
+        wire = [{"role": "system", "content": system}, {"role": "user", "content": text}]
+        *_, reply = self._ask(self._request(wire, (), max_tokens, schema), cancelled)
+        assert isinstance(reply, Reply)
+        if reply.finish == "broken":
+            raise self._door.broke_off()
+        return reply.text
+
+    def models(self) -> tuple[str, ...]:
+        """The names of the models the endpoint offers, sorted. Raises what `stream` raises."""
+        import openai
+
+        try:
+            return tuple(sorted(each.id for each in self._door.client.models.list()))
+        except openai.APIError as error:
+            raise self._door.failure(error, {"model": self.model}) from error
+
+    def close(self) -> None:
+        """Close the connections. The endpoint cannot be used again."""
+        self._door.close()
+
+    def _ask(self, given: Request, cancelled: Cancelled | None) -> Iterator[Delta | Reply]:
+        """Send the request, adapted anew for each quirk the endpoint shows. What was said before a break is kept."""
+        import openai
+
+        while True:
+            request, draft = adapted(given, self.quirks), _Draft(self.model)
+            try:
+                yield from self._read(request, draft, cancelled)
+                break
+            # The last two are Python's own: openai passes them on for a chunk that it cannot read.
+            except (openai.APIError, json.JSONDecodeError, UnicodeDecodeError) as error:
+                if draft.is_worth_keeping:
+                    break
+                self._learn(error, request)
+        if not draft.is_worth_keeping:
+            raise self._nothing_said(draft)
+        yield draft.reply()
+
+    def _request(
+        self,
+        messages: Sequence[Wire],
+        tools: Sequence[Mapping[str, Any]],
+        max_tokens: int | None,
+        schema: Mapping[str, Any] | None,
+    ) -> Request:
+        """The request as OpenAI would take it, before any quirk. What is not set is left out."""
+        wanted = {
+            "model": self.model,
+            "messages": messages,
+            "tools": tools or None,  # an empty list is refused
+            "temperature": self._temperature,
+            self._limit_name: max_tokens,
+            "response_format": None if schema is None else _in_schema(schema),
+            "stream_options": {"include_usage": True},
+        }
+        return {name: value for name, value in wanted.items() if value is not None}
+
+    def _read(self, request: Request, draft: "_Draft", cancelled: Cancelled | None) -> Iterator[Delta]:
+        """Fill the draft from the stream. Leaving early, by whatever way, closes the connection."""
+        with self._door.client.chat.completions.create(**request, stream=True) as stream:
+            for chunk in stream:
+                yield from draft.take(chunk.model_dump(exclude_unset=True, warnings=False))
+                if cancelled is not None and cancelled():
+                    raise Interrupted("The reply was stopped.", "")
+
+    def _learn(self, error: Exception, request: Request) -> None:
+        """Note the quirk that explains the error, or raise what the error means to a person."""
+        quirk = learned(error, request, self.quirks)
+        if not quirk:
+            raise self._door.failure(error, request) from error
+        self.quirks |= {quirk}
+
+    def _nothing_said(self, draft: "_Draft") -> Failure:
+        if draft.has_choice:
+            return self._door.broke_off()
+        return ModelError(
+            f"{self.host} answered without a reply.", f"Does {self._door.base_url} lead to chat completions?"
+        )
+
+
+class EmbeddingsEndpoint:
+    """A model that turns texts into vectors, behind an address that speaks OpenAI's embeddings.
+
+    `name` tells vectors of one model from another's. It holds letters, digits, dots and dashes only.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        timeout_s: float = TIMEOUT_S,
+        max_retries: int = 2,
+    ) -> None:
+        """Name the model and its address; the rest is as in Endpoint."""
+        self.model = model
+        self.name = re.sub(r"[^a-zA-Z0-9.]+", "-", model).strip("-.")
+        self._door = _Door(base_url or OPENAI_URL, api_key, timeout_s, max_retries)
+
+    def __call__(self, texts: Sequence[str]) -> list[list[float]]:
+        """The texts' vectors, in order, of unit length. Of each text the first 8,000 characters count.
+
+        Raises RateLimited, KeyRefused, ModelUnreachable or ModelError.
+        """
+        starts = range(0, len(texts), EMBEDDED_TEXTS)
+        return [vector for start in starts for vector in self._batch(texts[start : start + EMBEDDED_TEXTS])]
+
+    def close(self) -> None:
+        """Close the connections. The endpoint cannot be used again."""
+        self._door.close()
+
+    def _batch(self, texts: Sequence[str]) -> list[list[float]]:
+        import openai
+
+        wire = [well_formed(text[:EMBEDDED_CHARACTERS]) or " " for text in texts]  # empty text is refused
+        try:
+            data = self._door.client.embeddings.create(model=self.model, input=wire).data
+        except (openai.APIError, ValueError) as error:
+            raise self._door.failure(error, {"model": self.model}) from error
+        if len(data) != len(texts):
+            raise ModelError(f"{self._door.host} sent {len(data)} vectors for {len(texts)} texts.")
+        return [_unit(each.embedding) for each in sorted(data, key=lambda each: each.index)]
+
+
+def to_wire(message: Message) -> dict[str, Any]:
+    """The message as the request carries it: the same message always gives the same bytes, so that caches hold."""
+    wire: dict[str, Any] = {"role": message.role, "content": well_formed(message.content)}
+    if message.name and _NAME.fullmatch(message.name):  # endpoints refuse the whole request for another name
+        wire["name"] = message.name
+    if message.tool_calls:
+        wire["tool_calls"] = [_call_to_wire(call) for call in message.tool_calls]
+    if message.tool_call_id is not None:
+        wire["tool_call_id"] = message.tool_call_id
+    return wire
+
+
+_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+
+
+def _call_to_wire(call: ToolCall) -> dict[str, Any]:
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": _object(call.arguments)}}
+
+
+def _object(arguments: str) -> str:
+    """The arguments if they are a JSON object, else one that quotes them: some servers parse all that was said."""
+    text = well_formed(arguments)
+    try:
+        is_object = isinstance(json.loads(text or "{}"), dict)
+    except (json.JSONDecodeError, RecursionError):
+        is_object = False
+    return text or "{}" if is_object else json.dumps({"not_json": text}, ensure_ascii=False)
+
+
+def well_formed(text: str) -> str:
+    """The text with the halves of a surrogate pair joined, and a lone half, which UTF-8 cannot carry, as U+FFFD."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _in_schema(schema: Mapping[str, Any]) -> Request:
+    return {"type": "json_schema", "json_schema": {"name": "answer", "strict": True, "schema": dict(schema)}}
+
+
+def _unit(vector: Sequence[float]) -> list[float]:
+    length = math.hypot(*vector) or 1.0
+    return [number / length for number in vector]
+
+
+# A reply as it grows
+
+
+@dataclass(slots=True)
+class _Draft:
+    """What has come of a reply so far. Chunks are plain dicts: servers leave out fields that the types promise."""
+
+    model: str
+    finish: str | None = None
+    usage: Usage | None = None
+    has_choice: bool = False
+    text: list[str] = field(default_factory=list)
+    reasoning: list[str] = field(default_factory=list)
+    calls: list[ToolCall] = field(default_factory=list)
+    places: dict[int | None, int] = field(default_factory=dict)  # in `calls`, by the index the server gave
+
+    @property
+    def is_worth_keeping(self) -> bool:
+        """Whether text or the end came; half a tool call or thoughts alone are of no use."""
+        return bool(self.text or self.finish)
+
+    def take(self, chunk: Mapping[str, Any]) -> Iterator[Delta]:
+        """Add a chunk; give the pieces of text it brings."""
+        self.model = chunk.get("model") or self.model
+        self.usage = _usage(chunk.get("usage")) or self.usage
+        for choice in (chunk.get("choices") or ())[:1]:
+            self.has_choice = True
+            self.finish = choice.get("finish_reason") or self.finish
+            yield from self._add(choice.get("delta") or {})
+
+    def _add(self, delta: Mapping[str, Any]) -> Iterator[Delta]:
+        for piece in delta.get("tool_calls") or ():
+            self._add_call(piece)
+        # Two names for thoughts are in use; neither is OpenAI's.
+        if thought := delta.get("reasoning_content") or delta.get("reasoning"):
+            self.reasoning.append(well_formed(thought))
+            yield Delta(self.reasoning[-1], reasoning=True)
+        if said := delta.get("content") or delta.get("refusal"):
+            self.text.append(well_formed(said))
+            yield Delta(self.text[-1])
+
+    def _add_call(self, piece: Mapping[str, Any]) -> None:
+        """Add a piece of a tool call to the call of its index, or begin another call."""
+        index = piece.get("index")
+        place = self.places.get(index)
+        if place is None or _is_another(piece, self.calls[place]):
+            place = self.places[index] = len(self.calls)
+            self.calls.append(ToolCall("", "", ""))
+        self.calls[place] = _grown(self.calls[place], piece)
+
+    def reply(self) -> Reply:
+        """The reply as far as it came; without the endpoint's word for its end it is broken."""
+        calls = _with_ids(self.calls) if self.finish else ()
+        finish = self.finish or "broken"
+        return Reply("".join(self.text), calls, finish, self.usage, self.model, "".join(self.reasoning))
+
+
+def _is_another(piece: Mapping[str, Any], known: ToolCall) -> bool:
+    """Whether the piece begins another call than the one at its index: some servers give no index, or always 0."""
+    if not (piece.get("function") or {}).get("name"):
+        return False
+    return piece["id"] != known.id if piece.get("id") else piece.get("index") is None
+
+
+def _grown(known: ToolCall, piece: Mapping[str, Any]) -> ToolCall:
+    """The call with one piece more. Id and name come whole, and again and again from some servers."""
+    function = piece.get("function") or {}
+    more = function.get("arguments") or ""
+    return ToolCall(
+        known.id or piece.get("id") or "",
+        known.name or function.get("name") or "",
+        known.arguments + (more if isinstance(more, str) else json.dumps(more)),
+    )
+
+
+def _with_ids(calls: Collection[ToolCall]) -> tuple[ToolCall, ...]:
+    """The calls, each with an id of its own: some servers give none, or give one to all."""
+    found: dict[str, ToolCall] = {}
+    for call in calls:
+        own = call.id if call.id and call.id not in found else f"call_{uuid.uuid4().hex}"
+        found[own] = replace(call, id=own, arguments=well_formed(call.arguments))
+    return tuple(found.values())
+
+
+def _usage(told: Mapping[str, Any] | None) -> Usage | None:
+    if not told:
+        return None
+    cached = (told.get("prompt_tokens_details") or {}).get("cached_tokens")
+    return Usage(told.get("prompt_tokens") or 0, told.get("completion_tokens") or 0, cached or 0)
+
+
+# Quirks: what an endpoint refuses, and the request without it
+
+
+@dataclass(frozen=True, slots=True)
+class Quirk:
+    """Something that an endpoint refuses: the sign in its error's text, and the request that does without."""
+
+    name: str
+    sign: re.Pattern[str]
+    adapt: Callable[[Request], Request]
+
+
+def _without(name: str) -> Callable[[Request], Request]:
+    return lambda request: {key: value for key, value in request.items() if key != name}
+
+
+def _other_limit(request: Request) -> Request:
+    """OpenAI's newer models know only max_completion_tokens, many other servers only max_tokens."""
+    other = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
+    return {other.get(name, name): value for name, value in request.items()}
+
+
+def _system_first(request: Request) -> Request:
+    """All system messages joined in one at the beginning."""
+    notes = [each["content"] for each in request["messages"] if each["role"] == "system"]
+    first = [{"role": "system", "content": "\n\n".join(notes)}] if notes else []
+    return {**request, "messages": first + [each for each in request["messages"] if each["role"] != "system"]}
+
+
+def _no_system(request: Request) -> Request:
+    """The system messages' text at the head of the first user message; without one they become one."""
+    joined = _system_first(request)["messages"]
+    if not joined or joined[0]["role"] != "system":
+        return request
+    system, first, rest = joined[0], joined[1:2], joined[2:]
+    if not first or first[0]["role"] != "user":
+        return {**request, "messages": [{**system, "role": "user"}, *first, *rest]}
+    return {**request, "messages": [{**first[0], "content": f"{system['content']}\n\n{first[0]['content']}"}, *rest]}
+
+
+def _refusal_of(*names: str) -> re.Pattern[str]:
+    """The sign of an unknown parameter. Its name alone is not enough: a value may be wrong, or the prompt too long."""
+    refused = r"unsupported|not supported|does ?n.t support|does not support|unrecogni[sz]ed|unknown|unexpected"
+    return _sign(rf"(?=.*\b({'|'.join(names)})\b)(?=.*({refused}|extra (inputs|fields)|not permitted|not allowed))")
+
+
+def _sign(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.IGNORECASE | re.DOTALL)
+
+
+_TEMPLATE = r"system (message|role|prompt)|roles? must alternate|only user and assistant roles|user/assistant/user"
+
+# In this order: of two with the same sign, the milder comes first, and one that changes nothing is passed over.
+QUIRKS = (
+    Quirk("other_limit", _refusal_of("max_tokens", "max_completion_tokens"), _other_limit),
+    Quirk("no_temperature", _refusal_of("temperature"), _without("temperature")),
+    Quirk("no_stream_options", _refusal_of("stream_options", "include_usage"), _without("stream_options")),
+    Quirk(
+        "no_tools",
+        _sign(r"not support tools|tools? .{0,30}not supported|tools? param requires|tool choice requires"),
+        _without("tools"),
+    ),
+    Quirk("no_late_system", _sign(_TEMPLATE), _system_first),
+    Quirk("no_system", _sign(_TEMPLATE), _no_system),
+)
+
+
+def adapted(request: Request, quirks: Collection[str]) -> Request:
+    """The request without what the quirks named refuse."""
+    for quirk in QUIRKS:
+        if quirk.name in quirks:
+            request = quirk.adapt(request)
+    return request
+
+
+def learned(error: Exception, request: Request, known: Collection[str]) -> str:
+    """The name of the quirk that explains the error and is new; "" if none does."""
+    told = _told(error)
+    # A template's refusal is a 500 at some servers; an error in mid-stream may have no status.
+    if _status(error) not in (0, 400, 422, 500) or _OVERFLOW.search(told):
+        return ""
+    for quirk in QUIRKS:
+        if quirk.name not in known and quirk.sign.search(told) and quirk.adapt(request) != request:
+            return quirk.name
+    return ""
+
+
+# The openai client, and what its errors mean to a person
+
+
+_OVERFLOW = _sign(
+    r"context_length_exceeded|exceed_context_size|context.{0,20}\b(length|size|window)"
+    r"|(prompt|input|request) is too long|too many (input |prompt )?tokens|reduce the length of the (messages|prompt)"
+)
+_SCHEMA = _sign(r"response_format|json_?.?schema|\bschema\b|grammar|guided|structured output")
+
+
+class _Door:
+    """One address with its key: the openai client, made at first use, and the translation of its errors."""
+
+    def __init__(self, base_url: str, api_key: str | None, timeout_s: float, max_retries: int) -> None:
+        self.base_url = base_url
+        self._key = api_key
+        self._timeout_s = timeout_s
+        self._max_retries = max_retries
+
+    @property
+    def host(self) -> str:
+        # Never the part before an @: it may be a password.
+        return urlsplit(self.base_url).netloc.rpartition("@")[2] or self.base_url
+
+    @cached_property
+    def client(self) -> "openai.OpenAI":
+        """The client. Raises ModelUnreachable for what is no web address, KeyRefused where a key must be missing."""
+        hostname = self._hostname()
+        key = self._usable_key()
+        import openai
+
+        return openai.OpenAI(
+            api_key=key,
+            base_url=self.base_url,
+            timeout=openai.Timeout(self._timeout_s, connect=min(CONNECT_S, self._timeout_s)),
+            max_retries=self._max_retries,
+            # A proxy named in the environment cannot reach this machine's own loopback.
+            http_client=openai.DefaultHttpxClient(trust_env=not is_loopback(hostname)),
+        )
+
+    def close(self) -> None:
+        """Close the client, if one was made."""
+        if "client" in self.__dict__:
+            self.client.close()
+
+    def _hostname(self) -> str:
+        remedy = "Give one like http://127.0.0.1:8080/v1."
+        try:
+            parts = urlsplit(self.base_url)
+            named = parts.hostname if parts.scheme in ("http", "https") and parts.port != 0 else None
+        except ValueError as error:
+            raise ModelUnreachable(f"{self.base_url} is no web address: {error}.", remedy) from error
+        if named is None:
+            raise ModelUnreachable(f"{self.base_url} is no web address.", remedy)
+        return named
+
+    def _usable_key(self) -> str:
+        if not self._key and self.base_url == OPENAI_URL:
+            raise KeyRefused(
+                f"There is no key for {self.host}.",
+                "Set OPENAI_API_KEY, or set OPENAI_BASE_URL to a server that needs none.",
+            )
+        if self._key and not (self._key.isascii() and self._key.isprintable()):
+            raise KeyRefused("The key has characters that no key has.", "Copy it again into OPENAI_API_KEY.")
+        return self._key or "none"  # the client insists on one, a server without keys ignores it
+
+    def broke_off(self) -> Failure:
+        """The failure of a reply that ended before it said anything of use."""
+        return ModelUnreachable(f"The connection to {self.host} broke off.", "Try again.")
+
+    def failure(self, error: Exception, request: Request) -> Failure:
+        """What an error of the client, or a ValueError for an answer it could not read, means to a person."""
+        import openai
+
+        if not isinstance(error, openai.APIError):
+            return ModelError(f"{self.host} sent an answer that cannot be read: {one_line(str(error))}.", "")
+        if isinstance(error, openai.APIConnectionError):
+            return self._unreachable(error)
+        said = self._said(error)
+        meaning = {401: self._refused_key, 403: self._refused_key, 404: self._missing, 429: self._limited}
+        if (status := _status(error)) in meaning:
+            return meaning[status](error, said, request)
+        if _OVERFLOW.search(_told(error)):
+            return ContextOverflow(f"The prompt is too long for {request['model']}: {said}", "Set a smaller window.")
+        if "response_format" in request and _SCHEMA.search(_told(error)):
+            return SchemaRefused(f"{self.host} cannot answer in a schema: {said}", "")
+        return ModelError(f"{self.host} answered {status or 'with an error'}: {said}", "")
+
+    def _unreachable(self, error: "openai.APIConnectionError") -> Failure:
+        import openai
+
+        remedy = "Is the server running, and the network up? See assistant doctor."
+        if isinstance(error, openai.APITimeoutError):
+            return ModelUnreachable(f"{self.host} did not answer within {self._timeout_s:g} s.", remedy)
+        reason = one_line(str(error.__cause__ or error.message))
+        return ModelUnreachable(f"{self.host} cannot be reached: {reason}.", remedy)
+
+    def _refused_key(self, _error: "openai.APIError", said: str, _request: Request) -> Failure:
+        return KeyRefused(f"{self.host} does not take the key: {said}", "Check OPENAI_API_KEY and OPENAI_BASE_URL.")
+
+    def _missing(self, error: "openai.APIError", said: str, request: Request) -> Failure:
+        """Unknown may be the model or the path; only the first answer speaks of a model."""
+        if "model" in f"{error.code} {said}".lower():
+            return ModelError(f"The model {request['model']} is not known at {self.host}.", "See assistant models.")
+        return ModelError(f"Nothing answers at {self.base_url}: {said}", "Does the address end in /v1?")
+
+    def _limited(self, error: "openai.APIError", said: str, _request: Request) -> Failure:
+        if error.code == "insufficient_quota":
+            return RateLimited(f"The quota at {self.host} is used up: {said}", "Check the plan and its billing there.")
+        response = getattr(error, "response", None)  # an error in mid-stream has none
+        wait = response.headers.get("retry-after", "") if response is not None else ""
+        if wait:
+            return RateLimited(f"{self.host} asks for a pause: {said}", f"Try again {_when(wait)}.")
+        return RateLimited(f"{self.host} asks for a pause: {said}", "Try again later.")
+
+    def _said(self, error: "openai.APIError") -> str:
+        """The endpoint's own words in one line, without the key should it repeat it."""
+        body: object = error.body
+        if isinstance(body, Mapping):
+            body = body.get("message") or body.get("detail") or json.dumps(body, ensure_ascii=False)
+        said = str(body or error.message)
+        return one_line(said.replace(self._key, "***") if self._key else said)
+
+
+def _told(error: Exception) -> str:
+    """All that an error says, to look for signs in: not for people."""
+    return f"{error} {getattr(error, 'body', '')}"
+
+
+def _status(error: Exception) -> int:
+    """The HTTP status, or the one that an error in mid-stream names in its code; 0 if there is none."""
+    status = getattr(error, "status_code", None) or getattr(error, "code", None) or ""
+    return int(status) if str(status).isdecimal() else 0
+
+
+def _when(retry_after: str) -> str:
+    """Retry-After in words: seconds or a date."""
+    return f"in {retry_after} s" if re.fullmatch(r"[\d.]+", retry_after) else f"after {one_line(retry_after)}"
+
+
+def is_loopback(hostname: str) -> bool:
+    """Whether the name means this machine itself."""
+    if hostname == "localhost" or hostname.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(hostname).is_loopback
+    except ValueError:  # a name, not a number
+        return False
+
+
+def one_line(text: str) -> str:
+    """Foreign words, fit for a terminal: one line of at most 300 characters; of an HTML page its title."""
+    if re.match(r"\s*<(!doctype|html|head)", text, re.IGNORECASE):
+        title = re.search(r"<title[^>]*>([^<]*)</title>", text, re.IGNORECASE)
+        text = title[1] if title else "an HTML page"
+    # A colour or a jump of the cursor must not reach the terminal.
+    words = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return words if len(words) <= SAID_CHARACTERS else f"{words[:SAID_CHARACTERS]}…"

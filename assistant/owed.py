@@ -1,0 +1,117 @@
+"""What earlier sessions left undone: killed sessions are ended, owed notes written, vectors made.
+
+`chat` does it in the background and steps aside while its user waits; `sessions summarize --pending` does it at once.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from assistant.errors import Interrupted
+from memory.errors import Failure
+from memory.manager import MemoryManager
+from memory.summary import Writer
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What was settled, and in one line what could not be (empty: nothing is left)."""
+
+    closed: int = 0
+    noted: int = 0
+    indexed: int = 0
+    left: str = ""
+
+
+def settle(
+    memory: MemoryManager,
+    writer: Callable[[], Writer],
+    model: str,
+    stop: Callable[[], bool] = lambda: False,
+    say: Callable[[str], None] = lambda _line: None,
+) -> Done:
+    """Do all that is owed, unless another process is at it. What fails stays owed; `stop` is asked between the parts.
+
+    `writer` is made only if notes are owed by `model`. Raises Interrupted when the model's user called it away.
+    """
+    with memory.owing() as mine:
+        if not mine:
+            return Done(left="another process is at it")
+        closed = len(memory.close_abandoned())
+        noted, left = _write_notes(memory, writer, model, stop, say)
+        synced = memory.sync(stop=stop, progress=lambda done, total: say(f"vectors {done} of {total}"))
+        return Done(closed, noted, synced.added, left)
+
+
+def _write_notes(
+    memory: MemoryManager,
+    writer: Callable[[], Writer],
+    model: str,
+    stop: Callable[[], bool],
+    say: Callable[[str], None],
+) -> tuple[int, str]:
+    sessions = memory.owed(model)
+    for place, session in enumerate(sessions):
+        if stop():
+            return place, "stopped"
+        say(f"notes on session {place + 1} of {len(sessions)}")
+        try:
+            memory.summarise(session.id, writer())
+        except Interrupted:
+            raise
+        except Failure as error:
+            log.warning("notes on %s stay owed: %s", session.id, error)
+            return place, str(error)
+    return len(sessions), ""
+
+
+class OwedWork(threading.Thread):
+    """Settles in the background. `step_aside()` calls it away from the model, `go_on()` lets it back."""
+
+    def __init__(self, memory: Callable[[], MemoryManager], writer: Callable[[], Writer], model: str) -> None:
+        super().__init__(name="owed work", daemon=True)
+        self._memory, self._writer, self._model = memory, writer, model
+        self._may_run = threading.Event()
+        self._stopping = threading.Event()
+
+    def stopped(self) -> bool:
+        """Whether the work is to end for good."""
+        return self._stopping.is_set()
+
+    def away(self) -> bool:
+        """Whether a reply of the model for this work is to be broken off now."""
+        return self._stopping.is_set() or not self._may_run.is_set()
+
+    def step_aside(self) -> None:
+        """The user waits for the model: leave it."""
+        self._may_run.clear()
+
+    def go_on(self) -> None:
+        """The user has the answer."""
+        self._may_run.set()
+
+    def finish(self, wait_s: float = 5.0) -> None:
+        """Stop soon and for good. What was not settled stays owed."""
+        self._stopping.set()
+        self._may_run.set()
+        if self.is_alive():
+            self.join(wait_s)
+
+    def run(self) -> None:
+        """Settle; begin again after each interruption, since every stage may be repeated."""
+        memory = self._memory()
+        try:
+            while self._may_run.wait() and not self.stopped():
+                try:
+                    done = settle(memory, self._writer, self._model, self.stopped)
+                except Interrupted:
+                    continue
+                log.info("owed work: %s", done)
+                return
+        except Failure as error:
+            log.warning("owed work stays: %s", error)
+        finally:
+            memory.close()

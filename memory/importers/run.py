@@ -1,0 +1,161 @@
+"""Carries out an import: reads, counts tokens, and adds what the store does not have yet."""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import BinaryIO
+
+from memory.errors import BadInput
+from memory.extract import fact_id
+from memory.importers import jsonl
+from memory.importers.parsed import Bad, Conversation, Reader
+from memory.records import IMPORTED, Fact, Summary
+from memory.store import Added, Store
+from memory.tokens import Counter
+
+# Messages to a transaction: a commit waits for the disk, and other processes wait for a transaction (about 0.1 s).
+BATCH_MESSAGES = 1000
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What an import did. `conflicts` are messages that are there with another text: what is there was kept.
+
+    `sessions` to `facts` count what was added, `unchanged` the sessions to which nothing was.
+    """
+
+    sessions: int = 0
+    messages: int = 0
+    summaries: int = 0
+    facts: int = 0
+    unchanged: int = 0
+    conflicts: int = 0
+    bad: tuple[Bad, ...] = ()
+
+
+def import_file(
+    path: Path,
+    store: Store,
+    counter: Counter,
+    *,
+    mine: bool,
+    owes: bool,
+    progress: Progress | None = None,
+    reader: Reader = jsonl.read,
+) -> Report:
+    """Add the sessions in a file to the store.
+
+    `mine`: the file's own word on origins is believed. `owes`: new sessions without a summary are owed one.
+    `progress` is told the bytes read and the file's size, now and then. Safe to interrupt and to repeat: each
+    transaction holds whole sessions, and what is there stays as it is. A session that a live process holds open only
+    gets messages and facts, never a summary, which it is still to write. Raises BadInput and StoreError.
+    """
+    tally = _Tally()
+    with _opened(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        for batch in _batches(reader(file, mine), tally.bad, counter):
+            with store.writing():
+                for one in batch:
+                    tally.count(*_merged(store, one, owes))
+            if progress:
+                progress(file.tell(), size)
+    return tally.report()
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What was done so far."""
+
+    added: list[int] = field(default_factory=lambda: [0, 0, 0, 0])
+    unchanged: int = 0
+    conflicts: int = 0
+    bad: list[Bad] = field(default_factory=list)
+
+    def count(self, added: Added, conflicts: int) -> None:
+        numbers = (added.sessions, added.messages, added.summaries, added.facts)
+        self.added = [so_far + more for so_far, more in zip(self.added, numbers, strict=True)]
+        self.unchanged += added == Added()
+        self.conflicts += conflicts
+
+    def report(self) -> Report:
+        return Report(*self.added, self.unchanged, self.conflicts, tuple(self.bad))
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    try:
+        with path.open("rb") as file:
+            yield file
+    except OSError as error:
+        raise BadInput(f"Cannot read {path}: {error.strerror}.", "Check the path and its rights.") from error
+
+
+def _batches(
+    found: Iterable[Conversation | Bad], bad: list[Bad], counter: Counter
+) -> Iterator[Sequence[Conversation]]:
+    """Conversations with their tokens counted, about a thousand messages at a time; what is bad goes to `bad`."""
+    batch: list[Conversation] = []
+    messages = 0
+    for one in found:
+        if isinstance(one, Bad):
+            bad.append(one)
+            continue
+        batch.append(_counted(one, counter))
+        messages += 1 + len(one.messages)
+        if messages >= BATCH_MESSAGES:
+            yield batch
+            batch, messages = [], 0
+    yield batch
+
+
+def _counted(one: Conversation, counter: Counter) -> Conversation:
+    messages = [
+        replace(message, tokens=counter.message(message.role, message.content, message.name, message.tool_calls))
+        for message in one.messages
+    ]
+    facts = [replace(fact, tokens=counter.text(fact.text)) for fact in one.facts]
+    return replace(one, messages=tuple(messages), summary=_counted_summary(one.summary, counter), facts=tuple(facts))
+
+
+def _counted_summary(summary: Summary | None, counter: Counter) -> Summary | None:
+    return summary and replace(summary, tokens=counter.text(f"{summary.title}: {summary.gist}"))
+
+
+def _merged(store: Store, one: Conversation, owes: bool) -> tuple[Added, int]:
+    """Add one conversation; returns what was added, and how many messages are there with another text."""
+    there = store.session(one.session.id)
+    summary = None if there and there.state == "open" else one.summary
+    facts = _own_ids(store, _wanted_facts(store, one)) if one.facts else ()
+    added = store.merge(one.session, one.messages, summary, facts, owes)
+    return added, _conflicts(store, one) if added.messages < len(one.messages) else 0
+
+
+def _wanted_facts(store: Store, one: Conversation) -> Sequence[Fact]:
+    """All facts, unless the assistant has written notes of its own since: an earlier file's are not mixed in again."""
+    kept = store.summary(one.session.id)
+    if kept is None or kept.written_by in {IMPORTED, one.summary.written_by if one.summary else IMPORTED}:
+        return one.facts
+    return [fact for fact in one.facts if fact.pinned]
+
+
+def _own_ids(store: Store, facts: Sequence[Fact]) -> Sequence[Fact]:
+    """The facts with another id for each whose id is that of another session's fact, as in a copied session."""
+    taken = {
+        fact.id
+        for fact in facts
+        if store.rows("SELECT 1 FROM facts WHERE id = ? AND session_id <> ?", [fact.id, fact.session_id])
+    }
+    return [
+        replace(fact, id=fact_id(fact.session_id, fact.text, fact.message_ids)) if fact.id in taken else fact
+        for fact in facts
+    ]
+
+
+def _conflicts(store: Store, one: Conversation) -> int:
+    rows = store.rows("SELECT id, role, content FROM messages WHERE session_id = ?", [one.session.id])
+    kept = {row["id"]: (row["role"], row["content"]) for row in rows}
+    return sum(kept[message.id] != (message.role, message.content) for message in one.messages)

@@ -1,0 +1,204 @@
+"""MemoryManager: the one door to the memory. It puts the store, the index, recall and the notes together.
+
+begin()      a live session: remember, window, end
+recall()     what the past has to say, for the owner or for a prompt
+summarise()  an ended session folded into notes
+sync()       the index brought up to date
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from memory import recall as recalling
+from memory.errors import IndexUnavailable
+from memory.files import locked, private_folder
+from memory.records import USER, Fact, Hit, Message, Scope, Session, Summary
+from memory.rows import from_text
+from memory.session import Clock, LiveSession, abandoned, clean, new_message_id, new_session_id, now
+from memory.store import Store
+from memory.tokens import Counter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from memory.index import Index
+    from memory.summary import Notes, Writer
+    from memory.sync import Progress, Synced
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """What a recall gave. `trouble` says in one line why the vectors had no say, if they should have had."""
+
+    hits: tuple[Hit, ...]
+    trouble: str = ""
+
+
+class MemoryManager:
+    """The memory of one home folder. One per thread: its SQLite connection belongs to the thread that made it.
+
+    `index` gives the index, which the managers of one process share, since Chroma is one for the process.
+    """
+
+    def __init__(self, home: Path, counter: Counter, index: Callable[[], "Index"], clock: Clock = now) -> None:
+        self.home = private_folder(home)
+        self.locks = home / "locks"
+        self.counter = counter
+        self.store = Store(home / "memory.db")
+        self._index = index
+        self._clock = clock
+
+    @property
+    def index(self) -> "Index":
+        """The vector index, opened when it is first needed."""
+        return self._index()
+
+    def begin(self, model: str) -> LiveSession:
+        """A new conversation with `model`. Nothing is written before its first message."""
+        return LiveSession(self.store, self.counter, self.locks, model, self._clock)
+
+    # ------------------------------------------------------------------ recall
+
+    def recall(
+        self,
+        question: str,
+        scope: Scope = Scope(),
+        limit: int = 10,
+        mode: str = "both",
+        skip: Collection[str] = (),
+    ) -> Recalled:
+        """The best `limit` hits for the owner: everything that may fit, whole texts."""
+        found, trouble = self._find(question, scope, mode, skip)
+        return Recalled(tuple(recalling.hit(self.store, one) for one in found[:limit]), trouble)
+
+    def recall_for_prompt(
+        self,
+        question: str,
+        budget: int,
+        scope: Scope = Scope(),
+        mode: str = "both",
+        skip: Collection[str] = (),
+    ) -> Recalled:
+        """What goes into a prompt: only what passes the gate, as shown there, in at most `budget` tokens."""
+        found, trouble = self._find(question, scope, mode, skip)
+        return Recalled(tuple(recalling.select(self.store, question, found, budget, self.counter.text)), trouble)
+
+    def _find(
+        self, question: str, scope: Scope, mode: str, skip: Collection[str]
+    ) -> tuple[list[recalling.Candidate], str]:
+        trouble: list[str] = []
+
+        def nearest(question: str, limit: int) -> Sequence[tuple[str, float]]:
+            try:
+                return self._nearest(question, limit)
+            except IndexUnavailable as error:
+                trouble.append(f"{error.message} Words alone answered. {error.remedy}".strip())
+                return []
+
+        found = recalling.find(self.store, question, nearest, scope, skip, mode)
+        return found, "".join(trouble)
+
+    def _nearest(self, question: str, limit: int) -> Sequence[tuple[str, float]]:
+        """Ask the index, if the store says that it holds anything: an empty one need not be opened."""
+        if not self.store.rows("SELECT 1 FROM vectors LIMIT 1"):
+            return []
+        version = self.store.version(self.index.collection)
+        return self.index.search([question], limit, version)[0]
+
+    # ------------------------------------------------------------------ by hand
+
+    def note(self, text: str) -> Fact:
+        """Keep what the owner says by hand: a session of one message, and the fact that it is."""
+        from memory.extract import fact_id, shortened
+
+        at, session_id = self._clock(), new_session_id(self._clock())
+        said = clean(text.strip())
+        message = Message(
+            new_message_id(), session_id, "user", said, at, USER, tokens=self.counter.message("user", said)
+        )  # fmt: skip
+        fact = Fact(
+            fact_id(session_id, said, [message.id]), session_id, said, "fact", at, (message.id,), said, USER,
+            tokens=self.counter.text(said),
+        )  # fmt: skip
+        session = Session(session_id, at, title=shortened(said, 60), ended_at=at, state="summarised")
+        self.store.merge(session, [message], None, [fact], owes=False)
+        return fact
+
+    # ------------------------------------------------------------------ the end of a session
+
+    def close_abandoned(self) -> list[str]:
+        """Mark as ended what no live process holds any more; returns the ids of those sessions."""
+        closed = []
+        for session in self.store.open_sessions():
+            with abandoned(self.store, self.locks, session) as dead:
+                if dead:
+                    last = self.store.rows("SELECT max(at) FROM messages WHERE session_id = ?", [session.id])[0][0]
+                    self.store.set_state(session.id, "ended", from_text(last) if last else session.started_at)
+                    closed.append(session.id)
+        return closed
+
+    @contextmanager
+    def owing(self) -> "Iterator[bool]":
+        """Hold the lock of owed work; False where another process is at it (no session is summarised twice)."""
+        with locked(self.locks / "owed.lock", wait_s=0) as mine:
+            yield mine
+
+    def owed(self, writer: str) -> list[Session]:
+        """The sessions that the model named `writer` owes notes, oldest first."""
+        return self.store.owed(writer)
+
+    def summarise(self, session_id: str, write: "Writer") -> "Notes":
+        """Have the model fold a session into notes, and keep them. Whatever `write` raises leaves them owed."""
+        from memory.summary import summarise
+
+        return self._keep(summarise(session_id, self._words(session_id), write, self.counter.text, self._clock()))
+
+    def extract(self, session_id: str) -> "Notes":
+        """Notes without a model, marked as such: they are written again when a model is there."""
+        from memory.extract import extract
+
+        return self._keep(extract(session_id, self._words(session_id), self._clock()))
+
+    def _words(self, session_id: str) -> Sequence[Message]:
+        return self.store.transcript(session_id)
+
+    def _keep(self, notes: "Notes") -> "Notes":
+        summary = self._counted_summary(notes.summary)
+        facts = tuple(self._counted_fact(fact) for fact in notes.facts)
+        self.store.put_notes(summary, facts)
+        return replace(notes, summary=summary, facts=facts)
+
+    def _counted_summary(self, summary: Summary) -> Summary:
+        return replace(summary, tokens=self.counter.text(f"{summary.title}: {summary.gist}"))
+
+    def _counted_fact(self, fact: Fact) -> Fact:
+        return replace(fact, tokens=self.counter.text(fact.text))
+
+    # ------------------------------------------------------------------ the index
+
+    def sync(
+        self,
+        session_id: str | None = None,
+        progress: "Progress | None" = None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> "Synced":
+        """Give vectors to what has none. Raises IndexUnavailable."""
+        from memory.sync import sync
+
+        return sync(self.store, self.index, session_id, progress, stop)
+
+    def remove(self, session_id: str) -> int:
+        """Delete a session with its notes and vectors; returns the number of its messages. Raises IndexUnavailable."""
+        messages = self.store.remove(session_id)
+        if self.store.rows("SELECT 1 FROM vectors LIMIT 1"):
+            from memory.sync import remove_orphans
+
+            remove_orphans(self.store, self.index)
+        return messages
+
+    def close(self) -> None:
+        """Close the store."""
+        self.store.close()

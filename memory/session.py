@@ -1,0 +1,162 @@
+"""A live session: one conversation as it happens, its window, and the lock that shows other processes that it lives."""
+
+import contextlib
+import secrets
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from memory.files import locked
+from memory.records import RECALLED, SYSTEM, Message, Role, Session, ToolCall
+from memory.store import Store
+from memory.tokens import Counter
+from memory.units import unit_id
+from memory.window import Window, fit
+
+Clock = Callable[[], datetime]
+
+
+def now() -> datetime:
+    """This moment, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+def clean(text: str) -> str:
+    """Text that SQLite and UTF-8 can hold: NUL and lone surrogates become U+FFFD."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8") if _odd(text) else text
+
+
+def _odd(text: str) -> bool:
+    return "\0" in text or any("\ud800" <= one <= "\udfff" for one in text)
+
+
+def new_session_id(at: datetime) -> str:
+    """A session's id: its local start, so that a person can place it, and some chance."""
+    return f"{at.astimezone():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def new_message_id() -> str:
+    """A message's id; it means nothing."""
+    return secrets.token_hex(5)
+
+
+def lock_path(locks: Path, session_id: str) -> Path:
+    """The file that a live session holds. Ids from outside may hold anything, so the name is made of their bytes."""
+    return locks / f"session-{session_id.encode().hex()[:120]}.lock"
+
+
+class LiveSession:
+    """One conversation. Its row and its lock come with its first message, so that nobody keeps empty sessions."""
+
+    def __init__(self, store: Store, counter: Counter, locks: Path, model: str, clock: Clock = now) -> None:
+        self._store, self._counter, self._locks, self._clock = store, counter, locks, clock
+        self._held = ExitStack()
+        self._first_kept: str | None = None
+        self._notes: dict[str, frozenset[str]] = {}  # id of a system message -> the units that it shows
+        self.model = model
+        self.id = new_session_id(clock())
+        self.transcript: list[Message] = []
+        self.system: Message | None = None
+
+    @property
+    def started(self) -> bool:
+        """Whether anything was said."""
+        return bool(self.transcript)
+
+    def make(
+        self,
+        role: Role,
+        content: str,
+        *,
+        origin: str,
+        name: str | None = None,
+        tool_calls: tuple[ToolCall, ...] = (),
+        tool_call_id: str | None = None,
+    ) -> Message:
+        """A message of this session, counted, that is not committed yet."""
+        text = clean(content)
+        calls = tuple(replace(call, arguments=clean(call.arguments)) for call in tool_calls)
+        return Message(
+            id=new_message_id(),
+            session_id=self.id,
+            role=role,
+            content=text,
+            at=self._clock(),
+            origin=origin,
+            name=name,
+            tool_calls=calls,
+            tool_call_id=tool_call_id,
+            tokens=self._counter.message(role, text, name, calls),
+        )
+
+    def remember(self, message: Message) -> Message:
+        """Commit a message before anything else happens to it; returns it as stored."""
+        if not self.started:
+            self._begin()
+        stored = self._store.add(message)
+        self.transcript.append(stored)
+        return stored
+
+    def _begin(self) -> None:
+        self._held.enter_context(locked(lock_path(self._locks, self.id)))
+        self._store.start(Session(self.id, self._clock(), model=self.model))
+
+    def open_with(self, text: str, shows: Iterable[str] = ()) -> None:
+        """Set the first system message, which shows these units. It never changes afterwards.
+
+        A provider bills a cached prefix at a fraction, so what stands first must stay as it is.
+        """
+        self.system = self.make("system", text, origin=SYSTEM)
+        self._notes[self.system.id] = frozenset(shows)
+
+    def note(self, text: str, shows: Iterable[str]) -> None:
+        """Put what was recalled just before the newest user message, where it stays. It is shown, and not stored."""
+        note = self.make("system", text, origin=RECALLED)
+        self._notes[note.id] = frozenset(shows)
+        self.transcript.insert(self._newest_user(), note)
+
+    def _newest_user(self) -> int:
+        return max(place for place, message in enumerate(self.transcript) if message.role == "user")
+
+    def shown(self) -> set[str]:
+        """The units that stand in the window: its messages, and what its notes show."""
+        visible = [*self.transcript[self._place_of_first() :], *([self.system] if self.system else [])]
+        noted = [self._notes[message.id] for message in visible if message.id in self._notes]
+        return {unit_id("m", message.seq) for message in visible if message.seq}.union(*noted)
+
+    def _place_of_first(self) -> int:
+        ids = [message.id for message in self.transcript]
+        return ids.index(self._first_kept) if self._first_kept in ids else 0
+
+    def window(self, budget: int) -> Window:
+        """What the model is shown, in at most `budget` counted tokens. Raises ContextTooSmall."""
+        if self.system is None:
+            raise AssertionError("a window is asked for after open_with()")
+        window = fit(self.system, self.transcript, budget, self._first_kept, self._count)
+        self._first_kept = window.first_kept
+        return window
+
+    def _count(self, message: Message) -> int:
+        return self._counter.message(message.role, message.content, message.name, message.tool_calls)
+
+    def end(self) -> None:
+        """Mark the session as ended and let go of it. Safe to repeat."""
+        if self.started:
+            self._store.set_state(self.id, "ended", self._clock())
+        self._held.close()
+        with contextlib.suppress(OSError):  # Windows keeps a file that another process is just looking at
+            lock_path(self._locks, self.id).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def abandoned(store: Store, locks: Path, session: Session) -> Iterator[bool]:
+    """Hold an open session if no live process does: then whoever had it was killed."""
+    path = lock_path(locks, session.id)
+    with locked(path, wait_s=0) as free:
+        current = store.session(session.id) if free else None
+        yield current is not None and current.state == "open"
+    if free:
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)

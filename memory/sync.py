@@ -1,0 +1,103 @@
+"""Makes the index hold what the store says: what is missing gets its vector, what is gone loses it. Safe to repeat."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from memory.errors import IndexUnavailable
+from memory.index import Index, Unit
+from memory.records import Fact, Message, Summary
+from memory.store import Store
+from memory.units import parsed, text_of, unit_id
+
+# Units between two commits: some seconds of embedding on one slow core, which is all that a kill can cost.
+BATCH = 256
+
+Progress = Callable[[int, int], None]  # (done, total) units
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """What a sync did. `rebuilt` says that the index was missing or broken and was begun anew."""
+
+    added: int = 0
+    removed: int = 0
+    rebuilt: bool = False
+    finished: bool = True
+
+
+def sync(
+    store: Store,
+    index: Index,
+    session_id: str | None = None,
+    progress: Progress | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Synced:
+    """Bring the index up to date, for one session or for all; `stop` is asked between batches.
+
+    An index that is missing or broken is built anew. Raises IndexUnavailable if even that fails.
+    """
+    rebuilt = False
+    try:
+        reconcile(store, index)
+    except IndexUnavailable:
+        rebuild(store, index)
+        rebuilt = True
+    removed = remove_orphans(store, index)
+    added, finished = _add(store, index, session_id, progress, stop)
+    return Synced(added, removed, rebuilt, finished)
+
+
+def rebuild(store: Store, index: Index) -> None:
+    """Throw the index away and write down that it is empty."""
+    index.rebuild()
+    store.forget_vectors()
+
+
+def reconcile(store: Store, index: Index) -> None:
+    """Correct the store's list of vectors where the index holds others: a killed writer, a restored folder."""
+    if index.count() == store.count_indexed(index.collection):
+        return
+    there = {parsed(unit) for unit in index.ids()}
+    listed = store.indexed(index.collection)
+    store.note_vectors(index.collection, added=there - listed, removed=listed - there)
+
+
+def remove_orphans(store: Store, index: Index) -> int:
+    """Take the vectors of rows that are gone out of the index; returns how many."""
+    gone = store.orphaned(index.collection)
+    if gone:
+        with index.writing():
+            index.delete([unit_id(*one) for one in gone])
+            store.note_vectors(index.collection, removed=gone)
+    return len(gone)
+
+
+def _add(
+    store: Store, index: Index, session_id: str | None, progress: Progress | None, stop: Callable[[], bool]
+) -> tuple[int, bool]:
+    total = store.count_unindexed(index.collection) if progress else 0
+    done = 0
+    while batch := store.unindexed(index.collection, BATCH, session_id):
+        if stop():
+            return done, False
+        vectors = index.embed(units_of(store, batch))
+        with index.writing():
+            index.upsert(vectors)
+            store.note_vectors(index.collection, added=batch)
+        done += len(batch)
+        if progress:
+            progress(done, max(total, done))
+    return done, True
+
+
+def units_of(store: Store, batch: Sequence[tuple[str, int]]) -> list[Unit]:
+    """The units of a batch of (kind, seq), with the text that each stands for."""
+    seqs: dict[str, list[int]] = {"m": [], "s": [], "f": []}
+    for kind, seq in batch:
+        seqs[kind].append(seq)
+    records: dict[tuple[str, int], Message | Summary | Fact] = {
+        **{("m", seq): one for seq, one in store.messages(seqs["m"]).items()},
+        **{("s", seq): one for seq, one in store.summaries(seqs["s"]).items()},
+        **{("f", seq): one for seq, one in store.facts(seqs["f"]).items()},
+    }
+    return [Unit(unit_id(*key), text_of(record)) for key, record in records.items()]

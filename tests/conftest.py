@@ -1,0 +1,74 @@
+"""What tests share: a home of their own, the scripted server, the command line in a process of its own."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from memory.tokens import Counter
+from tests.scripted import ScriptedServer
+
+ROOT = Path(__file__).parent.parent
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No test sees the developer's memory, key or endpoint."""
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "ASSISTANT_MODEL", "ASSISTANT_CONTEXT_TOKENS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("ASSISTANT_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture(scope="session")
+def token_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder of unpacked vocabularies for all tests."""
+    return tmp_path_factory.mktemp("vocabularies")
+
+
+@pytest.fixture(scope="session")
+def counter(token_cache: Path) -> Counter:
+    """A real counter."""
+    return Counter("o200k_base", token_cache)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """Where the owner's data of this test lies."""
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    """A chat-completions server on loopback that answers by script."""
+    with ScriptedServer() as running:
+        yield running
+
+
+@pytest.fixture
+def assistant(home: Path) -> Run:
+    """Runs the command line in a process of its own: assistant("recall", "Porto", stdin="", server=server)."""
+
+    def run(
+        *words: str,
+        stdin: str = "",
+        server: ScriptedServer | None = None,
+        env: Mapping[str, str] | None = None,
+        timeout: float = 120,
+    ) -> "subprocess.CompletedProcess[str]":
+        endpoint = {"OPENAI_BASE_URL": server.url, "OPENAI_API_KEY": "test", "ASSISTANT_MODEL": "scripted"} if server else {}
+        return subprocess.run(
+            [sys.executable, "-W", "error", "-m", "assistant", *words],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            cwd=ROOT,
+            timeout=timeout,
+            env={**os.environ, "ASSISTANT_HOME": str(home), "PYTHONUTF8": "1", **endpoint, **(env or {})},
+        )
+
+    return run
