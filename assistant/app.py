@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from assistant.local import LocalEndpoint
     from memory.embedding import Embedder
     from memory.index import Index
+    from memory.summary import Notes
     from tools.tool import Toolbox
 
 log = logging.getLogger(__name__)
@@ -172,12 +173,11 @@ class App:
         path = self._weights(self.choice.name) or ensure_default(self.settings.weights, self.say)
         return serve(path, self.choice.info.context_tokens, self.settings.threads)
 
-    @property
-    def context_tokens(self) -> int:
+    def context_tokens(self, memory: MemoryManager) -> int:
         """The model's window as it is counted here: what the endpoint counts, less the calibration."""
         choice = self.choice
         window = self._served.context_tokens if choice.embedded else choice.info.context_tokens
-        return int(window / self.memory.store.calibration(choice.name))
+        return int(window / memory.store.calibration(choice.name))
 
     # ------------------------------------------------------------------ what is made of them
 
@@ -202,9 +202,15 @@ class App:
 
         return Chat(self)
 
-    def writer(self, away: Callable[[], bool] = lambda: False) -> "EndpointWriter":
-        """The model as the writer of notes; `away` breaks its replies off."""
-        return EndpointWriter(self, away)
+    def write_notes(self, memory: MemoryManager, session_id: str, away: Callable[[], bool] = lambda: False) -> "Notes":
+        """The notes on an ended session, written and kept; `away` breaks the model's replies off.
+
+        A model that the table knows for worthless notes is not asked; the owner's own sentences are taken.
+        Raises what the model raises; the notes then stay owed.
+        """
+        if not self.choice.info.notes:
+            return memory.extract(session_id, tried_by=self.choice.name)
+        return memory.summarise(session_id, EndpointWriter(self, memory, away))
 
     def log_to_file(self) -> None:
         """Keep a log of what the program adapts to or leaves undone. It holds no words of a conversation."""
@@ -226,10 +232,10 @@ class App:
 class EndpointWriter:
     """A memory.summary.Writer: the chosen model behind the summariser's own words."""
 
-    def __init__(self, app: App, away: Callable[[], bool]) -> None:
+    def __init__(self, app: App, memory: MemoryManager, away: Callable[[], bool]) -> None:
         self._app, self._away = app, away
         self.name = app.choice.name
-        self.context_tokens = app.context_tokens
+        self.context_tokens = app.context_tokens(memory)
 
     def __call__(self, system: str, text: str, schema: Mapping[str, Any] | None, max_tokens: int) -> str:
         """Ask the model once. Raises SchemaUnsupported where it cannot answer in a schema, else what the model does."""

@@ -64,7 +64,7 @@ class Chat:
 
     def _recall(self, text: str) -> Recalled:
         """Ask the past, and put what it says where the model will read it."""
-        budget = min(self._app.settings.recall_tokens, self._app.context_tokens // RECALL_SHARE)
+        budget = min(self._app.settings.recall_tokens, self._app.context_tokens(self._memory) // RECALL_SHARE)
         recalled = self._memory.recall_for_prompt(text, budget, skip=self.session.shown())
         units = [hit.unit for hit in recalled.hits]
         if self.session.system is None:
@@ -77,7 +77,7 @@ class Chat:
         """What the model is shown: the window's budget is its context less the reply, the tools and the priming."""
         info = self._app.choice.info
         tools = self._app.counter.tools(self._app.toolbox.schemas())
-        budget = self._app.context_tokens - info.reply_tokens - tools - REPLY_PRIMING
+        budget = self._app.context_tokens(self._memory) - info.reply_tokens - tools - REPLY_PRIMING
         window = self.session.window(int(budget * TIGHTER) if tighter else budget)
         self._asked_tokens = window.tokens + tools + REPLY_PRIMING
         return window.messages

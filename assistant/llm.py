@@ -97,7 +97,7 @@ class Endpoint:
         self.model = model
         self.quirks = frozenset(quirks)
         self._door = _Door(base_url or OPENAI_URL, api_key, timeout_s, max_retries)
-        self._limit_name = "max_completion_tokens" if self._door.base_url == OPENAI_URL else "max_tokens"
+        self._limit_name = "max_completion_tokens" if self._door.is_openais_own else "max_tokens"
         self._temperature = temperature
 
     @property
@@ -160,7 +160,8 @@ class Endpoint:
         import openai
 
         while True:
-            request, draft = adapted(given, self.quirks), _Draft(self.model)
+            quirks, draft = self.quirks, _Draft(self.model)
+            request = adapted(given, quirks)
             try:
                 yield from self._read(request, draft, cancelled)
                 break
@@ -168,7 +169,7 @@ class Endpoint:
             except (openai.APIError, json.JSONDecodeError, UnicodeDecodeError) as error:
                 if draft.is_worth_keeping:
                     break
-                self._learn(error, request)
+                self._learn(error, request, quirks)
         if not draft.is_worth_keeping:
             raise self._nothing_said(draft)
         yield draft.reply()
@@ -200,9 +201,12 @@ class Endpoint:
                 if cancelled is not None and cancelled():
                     raise Interrupted("The reply was stopped.", "")
 
-    def _learn(self, error: Exception, request: Request) -> None:
-        """Note the quirk that explains the error, or raise what the error means to a person."""
-        quirk = learned(error, request, self.quirks)
+    def _learn(self, error: Exception, request: Request, known: frozenset[str]) -> None:
+        """Note the quirk that explains the error, or raise what the error means to a person.
+
+        `known` are those the request was adapted to: another thread may have learned the same meanwhile.
+        """
+        quirk = learned(error, request, known)
         if not quirk:
             raise self._door.failure(error, request) from error
         self.quirks |= {quirk}
@@ -494,15 +498,20 @@ class _Door:
     """One address with its key: the openai client, made at first use, and the translation of its errors."""
 
     def __init__(self, base_url: str, api_key: str | None, timeout_s: float, max_retries: int) -> None:
-        self.base_url = base_url
+        self.base_url = base_url.rstrip("/")
         self._key = api_key
         self._timeout_s = timeout_s
         self._max_retries = max_retries
 
     @property
     def host(self) -> str:
-        # Never the part before an @: it may be a password.
-        return urlsplit(self.base_url).netloc.rpartition("@")[2] or self.base_url
+        """The host as it is shown, also of an address that is none; never what stands before an @, a password."""
+        return self.base_url.partition("://")[2].partition("/")[0].rpartition("@")[2] or self.base_url
+
+    @property
+    def is_openais_own(self) -> bool:
+        """Whether the address is OpenAI's own, in whatever region."""
+        return self.host.endswith("api.openai.com")
 
     @cached_property
     def client(self) -> "openai.OpenAI":
@@ -537,7 +546,7 @@ class _Door:
         return named
 
     def _usable_key(self) -> str:
-        if not self._key and self.base_url == OPENAI_URL:
+        if not self._key and self.is_openais_own:
             raise KeyRefused(
                 f"There is no key for {self.host}.",
                 "Set OPENAI_API_KEY, or set OPENAI_BASE_URL to a server that needs none.",

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from assistant.errors import Interrupted
 from memory.errors import Failure
 from memory.manager import MemoryManager
-from memory.summary import Writer
 
 log = logging.getLogger(__name__)
+
+WriteNotes = Callable[[MemoryManager, str], object]  # (memory, session id): App.write_notes
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,27 +29,27 @@ class Done:
 
 def settle(
     memory: MemoryManager,
-    writer: Callable[[], Writer],
+    write_notes: WriteNotes,
     model: str,
     stop: Callable[[], bool] = lambda: False,
     say: Callable[[str], None] = lambda _line: None,
 ) -> Done:
     """Do all that is owed, unless another process is at it. What fails stays owed; `stop` is asked between the parts.
 
-    `writer` is made only if notes are owed by `model`. Raises Interrupted when the model's user called it away.
+    `model` is the name of the one that writes them. Raises Interrupted when the model's user called it away.
     """
     with memory.owing() as mine:
         if not mine:
             return Done(left="another process is at it")
         closed = len(memory.close_abandoned())
-        noted, left = _write_notes(memory, writer, model, stop, say)
+        noted, left = _noted(memory, write_notes, model, stop, say)
         synced = memory.sync(stop=stop, progress=lambda done, total: say(f"vectors {done} of {total}"))
         return Done(closed, noted, synced.added, left)
 
 
-def _write_notes(
+def _noted(
     memory: MemoryManager,
-    writer: Callable[[], Writer],
+    write_notes: WriteNotes,
     model: str,
     stop: Callable[[], bool],
     say: Callable[[str], None],
@@ -59,7 +60,7 @@ def _write_notes(
             return place, "stopped"
         say(f"notes on session {place + 1} of {len(sessions)}")
         try:
-            memory.summarise(session.id, writer())
+            write_notes(memory, session.id)
         except Interrupted:
             raise
         except Failure as error:
@@ -71,9 +72,9 @@ def _write_notes(
 class OwedWork(threading.Thread):
     """Settles in the background. `step_aside()` calls it away from the model, `go_on()` lets it back."""
 
-    def __init__(self, memory: Callable[[], MemoryManager], writer: Callable[[], Writer], model: str) -> None:
+    def __init__(self, memory: Callable[[], MemoryManager], write_notes: WriteNotes, model: str) -> None:
         super().__init__(name="owed work", daemon=True)
-        self._memory, self._writer, self._model = memory, writer, model
+        self._memory, self._write_notes, self._model = memory, write_notes, model
         self._may_run = threading.Event()
         self._stopping = threading.Event()
 
@@ -106,7 +107,7 @@ class OwedWork(threading.Thread):
         try:
             while self._may_run.wait() and not self.stopped():
                 try:
-                    done = settle(memory, self._writer, self._model, self.stopped)
+                    done = settle(memory, self._write_notes, self._model, self.stopped)
                 except Interrupted:
                     continue
                 log.info("owed work: %s", done)

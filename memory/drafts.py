@@ -65,8 +65,8 @@ def read_lines(reply: str) -> Draft:
         label = _LABEL.match(line)
         word = label[1].lower() if label else "gist"
         word = {"summary": "gist", "facts": "fact"}.get(word, word)
-        if not label and (facts or not re.search(r"\w", line)):
-            continue  # a remark after the facts, or a fence
+        if not label and (facts or not re.search(r"\w", line) or _ECHO.match(line)):
+            continue  # a remark after the facts, or the transcript said again
         text = label[3] if label else line
         if word in texts:
             texts[word] = one_line(f"{texts[word]} {text.strip(' *_')}")
@@ -79,7 +79,7 @@ def read_lines(reply: str) -> Draft:
 
 def one_line(text: str) -> str:
     """The text in one line, without characters that cannot be seen or stored. Controls come out as \\x1b."""
-    return " ".join(visible(text).split())
+    return " ".join(visible(" ".join(text.split())).split())
 
 
 def visible(text: str) -> str:
@@ -96,6 +96,7 @@ _LABEL = re.compile(
     r"([\s\[\]()#*_,\d-]{0,40}?)[*_\s]*[:：][*_]*\s*(.*)$",
     re.IGNORECASE,
 )
+_ECHO = re.compile(r"\s*(?:\||\[\d+\]|<<<|TRANSCRIPT>>>)")  # how the transcript's own lines begin
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 _HIDDEN = re.compile(
     "[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e0fff]"

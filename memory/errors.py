@@ -1,11 +1,11 @@
 """What a person is told when something fails: one line, its remedy, and an exit code.
 
-    Failure                      1   base of all; the command line prints it and leaves
-      NothingFound               3
-      StoreError                 1   the SQLite file cannot be opened, read or written
-      IndexUnavailable           1   the vector index is missing, locked or broken; words still work
-      ContextTooSmall            1   not even the newest message fits the model's window
-      BadInput                   1   a file or value from outside that cannot be used
+Failure                      1   base of all; the command line prints it and leaves
+  NothingFound               3
+  StoreError                 1   the SQLite file cannot be opened, read or written
+  IndexUnavailable           1   the vector index is missing, locked or broken; words still work
+  ContextTooSmall            1   not even the newest message fits the model's window
+  BadInput                   1   a file or value from outside that cannot be used
 """
 
 

@@ -5,7 +5,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
@@ -40,14 +40,19 @@ def session_object(store: Store, session: Session) -> dict[str, Any]:
     }
 
 
-def write(store: Store, sessions: Iterable[Session], out: TextIO, form: Format) -> None:
+def by_hand(messages: Sequence[Message], summary: Summary | None, facts: Sequence[Fact]) -> bool:
+    """Is this what its owner had remembered, and no conversation? One user message, a fact, no summary."""
+    return bool(facts) and summary is None and [one.role for one in messages] == ["user"]
+
+
+def write(store: Store, sessions: Iterable[Session], out: TextIO, format: Format) -> None:
     """Write sessions to `out`, one at a time in memory. Hand them in oldest first. Raises StoreError."""
-    pieces = {"jsonl": _lines, "json": _document, "md": _readable}[form]
+    pieces = {"jsonl": _lines, "json": _document, "md": _readable}[format]
     for piece in pieces(store, sessions):
         out.write(piece)
 
 
-def write_file(store: Store, sessions: Iterable[Session], path: Path, form: Format) -> None:
+def write_file(store: Store, sessions: Iterable[Session], path: Path, format: Format) -> None:
     """Write sessions to a private file that takes its name once it is whole; a file of that name is replaced then.
 
     Raises BadInput where that cannot be done, and StoreError.
@@ -57,7 +62,7 @@ def write_file(store: Store, sessions: Iterable[Session], path: Path, form: Form
         raise BadInput(f"{path} is not a file.", "Name a file to write to.")
     try:
         with _whole(target) as out:
-            write(store, sessions, out, form)
+            write(store, sessions, out, format)
     except OSError as error:
         raise BadInput(f"Cannot write {path}: {error.strerror}.", "Check its folder and the free space.") from error
 
@@ -150,18 +155,18 @@ def _fact(fact: Fact) -> dict[str, Any]:
 
 def _readable(store: Store, sessions: Iterable[Session]) -> Iterator[str]:
     yield "# Conversations\n"
-    by_hand: list[Fact] = []
+    remembered: list[Fact] = []
     for session in sessions:
         messages, summary, facts = store.transcript(session.id), store.summary(session.id), store.facts_of(session.id)
-        if facts and summary is None and [one.role for one in messages] == ["user"]:
-            by_hand += facts
+        if by_hand(messages, summary, facts):
+            remembered += facts
             continue
         yield _heading(session)
         yield from _notes(summary, facts)
         for message in messages:
             yield _said(message)
-    if by_hand:
-        yield "\n# Facts remembered by hand\n\n" + _list(by_hand)
+    if remembered:
+        yield "\n# Facts remembered by hand\n\n" + _list(remembered)
 
 
 def _heading(session: Session) -> str:
@@ -170,7 +175,7 @@ def _heading(session: Session) -> str:
     return f"\n## {title}\n\n{session.started_at:%Y-%m-%d %H:%M}{until} UTC, session {_escaped(session.id)}\n"
 
 
-def _notes(summary: Summary | None, facts: list[Fact]) -> Iterator[str]:
+def _notes(summary: Summary | None, facts: Sequence[Fact]) -> Iterator[str]:
     if summary or facts:
         yield "\n### Notes\n"
     if summary and summary.gist:
@@ -180,7 +185,7 @@ def _notes(summary: Summary | None, facts: list[Fact]) -> Iterator[str]:
     yield "\n### Conversation\n"
 
 
-def _list(facts: list[Fact]) -> str:
+def _list(facts: Sequence[Fact]) -> str:
     return "".join(_line(fact) for fact in sorted(facts, key=lambda fact: KINDS.index(fact.kind)))
 
 
@@ -205,7 +210,7 @@ def _said(message: Message) -> str:
 
 def _quoted(text: str) -> str:
     """A block quote: whatever opens in it, a fence or a comment, ends with it."""
-    return "".join(f"> {line}".rstrip(" ") + "\n" for line in re.split(r"\r\n|\r|\n", text))
+    return "".join((f"> {line}" if line else ">") + "\n" for line in re.split(r"\r\n|\r|\n", text))
 
 
 def _escaped(text: str) -> str:

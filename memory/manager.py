@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from memory import recall as recalling
-from memory.errors import IndexUnavailable
+from memory.errors import Failure
 from memory.files import locked, private_folder
 from memory.records import USER, Fact, Hit, Message, Scope, Session, Summary
 from memory.rows import from_text
@@ -94,7 +94,7 @@ class MemoryManager:
         def nearest(question: str, limit: int) -> Sequence[tuple[str, float]]:
             try:
                 return self._nearest(question, limit)
-            except IndexUnavailable as error:
+            except Failure as error:  # the index, or the endpoint that makes vectors
                 trouble.append(f"{error.message} Words alone answered. {error.remedy}".strip())
                 return []
 
@@ -154,16 +154,14 @@ class MemoryManager:
         """Have the model fold a session into notes, and keep them. Whatever `write` raises leaves them owed."""
         from memory.summary import summarise
 
-        return self._keep(summarise(session_id, self._words(session_id), write, self.counter.text, self._clock()))
+        at = self._clock().astimezone()
+        return self._keep(summarise(session_id, self.store.transcript(session_id), write, self.counter.text, at))
 
-    def extract(self, session_id: str) -> "Notes":
-        """Notes without a model, marked as such: they are written again when a model is there."""
+    def extract(self, session_id: str, tried_by: str = "") -> "Notes":
+        """Notes without a model, marked as such: they are written again when another model than `tried_by` is there."""
         from memory.extract import extract
 
-        return self._keep(extract(session_id, self._words(session_id), self._clock()))
-
-    def _words(self, session_id: str) -> Sequence[Message]:
-        return self.store.transcript(session_id)
+        return self._keep(extract(session_id, self.store.transcript(session_id), self._clock(), tried_by))
 
     def _keep(self, notes: "Notes") -> "Notes":
         summary = self._counted_summary(notes.summary)

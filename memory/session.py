@@ -1,6 +1,7 @@
 """A live session: one conversation as it happens, its window, and the lock that shows other processes that it lives."""
 
 import contextlib
+import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
@@ -17,6 +18,8 @@ from memory.window import Window, fit
 
 Clock = Callable[[], datetime]
 
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+
 
 def now() -> datetime:
     """This moment, aware, in UTC."""
@@ -25,11 +28,7 @@ def now() -> datetime:
 
 def clean(text: str) -> str:
     """Text that SQLite and UTF-8 can hold: NUL and lone surrogates become U+FFFD."""
-    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8") if _odd(text) else text
-
-
-def _odd(text: str) -> bool:
-    return "\0" in text or any("\ud800" <= one <= "\udfff" for one in text)
+    return _UNSTORABLE.sub("\ufffd", text)
 
 
 def new_session_id(at: datetime) -> str:

@@ -130,10 +130,10 @@ class Store:
             self.connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._db
+                self.connection.execute("COMMIT")
             except BaseException:
-                self.connection.execute("ROLLBACK")
+                self.connection.rollback()  # nothing to do where a full disk has ended the transaction already
                 raise
-            self.connection.execute("COMMIT")
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
         """The rows of a query that only reads."""
@@ -256,7 +256,8 @@ class Store:
             self._db.table("facts").insert_all([fact_row(fact) for fact in facts], ignore=True)
             self._db.conn.executemany(
                 """INSERT OR IGNORE INTO evidence SELECT facts.seq, messages.seq FROM facts, messages
-                   WHERE facts.id = ? AND messages.session_id = ? AND messages.id = ?""",
+                   WHERE facts.id = ? AND facts.session_id = ? AND messages.session_id = facts.session_id
+                     AND messages.id = ?""",
                 [(fact.id, fact.session_id, one) for fact in facts for one in fact.message_ids],
             )
 

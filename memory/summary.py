@@ -37,6 +37,7 @@ TITLE_CHARS = 80
 FACT_CHARS = 400  # a longer one is several
 PART_TOKENS = 16_000  # more at once makes a model pass over facts, whatever its window
 REPLY_TOKENS = 2_000  # about 30 facts; never more than a quarter of the window
+SHORT_REPLY = 300  # tokens beyond the source's own, for the quotes and the form
 LEAST_TOKENS = 128  # a part smaller than this holds no exchange
 FRAME_TOKENS = 40  # a chat template's own tokens around two messages
 LONG_SOURCE = 200  # tokens; from here on notes must not be longer than their source
@@ -164,7 +165,7 @@ class _Desk:
         self.takes_schema = True
         self.reply = min(REPLY_TOKENS, write.context_tokens // 4)
         systems = [NOTES.by_schema, NOTES.by_lines, FOLD.by_schema, FOLD.by_lines, _REPAIR + " " * 80]
-        asked = max(map(count, systems)) + count(json.dumps(NOTES.schema)) + count(_framed([]))
+        asked = max(map(count, systems)) + count(json.dumps(NOTES.schema)) + count(_framed([]) + _REMINDER)
         self.room = min(PART_TOKENS, write.context_tokens - self.reply - asked - FRAME_TOKENS)
         if self.room < LEAST_TOKENS:
             raise _Refused(f"a context of {write.context_tokens} tokens is too small to write notes in")
@@ -174,7 +175,7 @@ class _Desk:
 
         Raises Unreadable where it wrote nothing at all.
         """
-        text = _framed(blocks)
+        text = _framed(blocks) + _REMINDER
         if self.takes_schema:
             try:
                 return self._by_schema(task, text)
@@ -182,10 +183,10 @@ class _Desk:
                 self.takes_schema = False
             except Unreadable:
                 pass  # the same model may well write plain lines
-        return read_lines(self.write(task.by_lines, text, None, self.reply))
+        return read_lines(self.write(task.by_lines, text, None, self._reply_to(text)))
 
     def _by_schema(self, task: _Task, text: str) -> Draft:
-        reply = self.write(task.by_schema, text, task.schema, self.reply)
+        reply = self.write(task.by_schema, text, task.schema, self._reply_to(text))
         try:
             return read_json(reply)
         except Unreadable as broken:
@@ -195,9 +196,13 @@ class _Desk:
             lines = cut_to(fenced(reply), self.room, self.count)
             return read_json(self.write(repair, _framed([lines]), task.schema, self.reply))
 
+    def _reply_to(self, text: str) -> int:
+        """The tokens a reply may take: notes are no longer than their source, and a model that loops is cut early."""
+        return min(self.reply, SHORT_REPLY + self.count(text))
+
 
 def _framed(blocks: Iterable[str]) -> str:
-    return "\n".join([OPEN, *blocks, CLOSE]) + _REMINDER
+    return "\n".join([OPEN, *blocks, CLOSE])
 
 
 def _drafted(messages: Sequence[Message], said: Sequence[Said], desk: _Desk, zone: tzinfo | None) -> Draft:

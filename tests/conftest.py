@@ -3,13 +3,13 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
 from memory.tokens import Counter
-from tests.scripted import ScriptedServer
+from tests.scripted import ScriptedServer, scripted_server  # noqa: F401  the fixture `server`
 
 ROOT = Path(__file__).parent.parent
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -42,13 +42,6 @@ def home(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def server() -> Iterator[ScriptedServer]:
-    """A chat-completions server on loopback that answers by script."""
-    with ScriptedServer() as running:
-        yield running
-
-
-@pytest.fixture
 def assistant(home: Path) -> Run:
     """Runs the command line in a process of its own: assistant("recall", "Porto", stdin="", server=server)."""
 
@@ -59,7 +52,9 @@ def assistant(home: Path) -> Run:
         env: Mapping[str, str] | None = None,
         timeout: float = 120,
     ) -> "subprocess.CompletedProcess[str]":
-        endpoint = {"OPENAI_BASE_URL": server.url, "OPENAI_API_KEY": "test", "ASSISTANT_MODEL": "scripted"} if server else {}
+        endpoint = (
+            {"OPENAI_BASE_URL": server.url, "OPENAI_API_KEY": "test", "ASSISTANT_MODEL": "scripted"} if server else {}
+        )
         return subprocess.run(
             [sys.executable, "-W", "error", "-m", "assistant", *words],
             input=stdin,

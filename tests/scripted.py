@@ -197,8 +197,8 @@ def unused_url() -> str:
         return f"http://127.0.0.1:{probe.getsockname()[1]}/v1"
 
 
-@pytest.fixture
-def server() -> Iterator[ScriptedServer]:
+@pytest.fixture(name="server")
+def scripted_server() -> Iterator[ScriptedServer]:
     """A running ScriptedServer with an empty script."""
     with ScriptedServer() as running:
         yield running

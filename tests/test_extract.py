@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memory.extract import MAX_FACTS, extract, fact_id, shortened, title_of, worst
@@ -38,7 +38,8 @@ def test_notes_are_the_owners_own_words() -> None:
     notes = extract("s1", talk, LATER, tried_by="tiny")
     assert notes.summary.title == "Can you help me plan a trip to Rome?"
     assert notes.summary.gist == (
-        "Can you help me plan a trip to Rome? I live in Bern with my sister Bella. I prefer trains."
+        "Can you help me plan a trip to Rome? I live in Bern with my sister Bella. I prefer trains. "
+        "Show me the timetable."
     )
     assert (notes.summary.written_by, notes.summary.tried_by, notes.summary.at) == ("extracted", "tiny", LATER)
     assert [(fact.text, fact.kind, fact.message_ids) for fact in notes.facts] == [
@@ -163,6 +164,7 @@ def test_the_worst_origin_is_that_of_a_tool() -> None:
     assert worst([]) == "user"
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(max_size=700), max_size=8))
 def test_any_messages_give_notes_of_bounded_length(contents: list[str]) -> None:
     notes = extract("s1", [said("user", content, n) for n, content in enumerate(contents)], LATER)

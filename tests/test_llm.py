@@ -2,12 +2,14 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -50,10 +52,10 @@ from tests.scripted import (
     quota_used_up,
     rate_limited,
     refusal,
+    scripted_server,  # noqa: F401  the fixture "server"
     too_long,
     unused_url,
 )
-from tests.scripted import server as server
 
 SCHEMA = {"type": "object", "properties": {"title": {"type": "string"}}, "required": ["title"]}
 TOOL = {"type": "function", "function": {"name": "clock", "description": "The time.", "parameters": {}}}
@@ -181,9 +183,7 @@ def test_a_message_on_the_wire() -> None:
     assert to_wire(say("assistant", "", tool_calls=(call,))) == {
         "role": "assistant",
         "content": "",
-        "tool_calls": [
-            {"id": "c1", "type": "function", "function": {"name": "clock", "arguments": '{"zone": "UTC"}'}}
-        ],
+        "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "clock", "arguments": '{"zone": "UTC"}'}}],
     }
     assert to_wire(say("tool", "noon", name="clock", tool_call_id="c1")) == {
         "role": "tool",
@@ -211,6 +211,7 @@ def test_every_text_can_be_sent(text: str) -> None:
     sent = well_formed(text)
     assert sent.encode().decode() == sent
     assert well_formed(sent) == sent
+    assert sent == text or re.search("[\ud800-\udfff]", text)
 
 
 def test_the_halves_of_a_character_are_joined(server: ScriptedServer, endpoint: Endpoint) -> None:
@@ -238,8 +239,8 @@ def test_the_limit_has_the_name_the_endpoint_knows(server: ScriptedServer, endpo
     server.enqueue("Hi.")
     reply_of(endpoint, max_tokens=7)
     assert server.bodies[0]["max_tokens"] == 7
-    openai = Endpoint("m", api_key="key")
-    assert "max_completion_tokens" in openai._request([], (), 7, None)
+    for url in (None, "https://api.openai.com/v1/", "https://eu.api.openai.com/v1"):
+        assert "max_completion_tokens" in Endpoint("m", url, "key")._request([], (), 7, None)
 
 
 def test_complete_asks_once_in_a_schema(server: ScriptedServer, endpoint: Endpoint) -> None:
@@ -300,6 +301,23 @@ def test_quirks_are_learned_once(server: ScriptedServer) -> None:
     assert reply_of(endpoint, max_tokens=9).text == "Hi."
     assert len(server.bodies) == 4
     assert server.bodies[-1]["max_completion_tokens"] == 9
+    endpoint.close()
+
+
+def test_two_threads_may_learn_the_same(server: ScriptedServer) -> None:
+    endpoint = Endpoint("m", server.url, max_retries=0)
+    both = threading.Barrier(2, timeout=5)
+
+    def refuse(body: dict[str, Any]) -> Any:
+        if "max_tokens" not in body:
+            return "Hi."
+        both.wait()  # neither is answered before both have asked
+        return refusal(400, "Unsupported parameter: 'max_tokens'.")
+
+    server.default = refuse
+    with ThreadPoolExecutor() as pool:
+        replies = [pool.submit(reply_of, endpoint, max_tokens=9) for _ in range(2)]
+        assert [reply.result().text for reply in replies] == ["Hi.", "Hi."]
     endpoint.close()
 
 
@@ -401,7 +419,6 @@ def test_adapting_twice_changes_no_more() -> None:
         (Refusal(400, "x" * 5000), ModelError, 1, "xxx…"),
         (Answer(choices=False), ModelError, 1, "without a reply"),
         (Answer("", raw="{broken"), ModelError, 1, "cannot be read"),
-        (Answer("", raw="[]"), ModelError, 1, "cannot be read"),
         (Refusal(200, "<html>Welcome to the router</html>"), ModelError, 1, "without a reply"),
         (Answer("Never seen", drop_after=1), ModelUnreachable, 77, "cannot be reached"),
         (Answer("Never ended", drop_after=0, finish=None), ModelUnreachable, 77, "cannot be reached"),
@@ -543,6 +560,8 @@ def test_ctrl_c_in_mid_stream_closes_the_connection(server: ScriptedServer, endp
     with pytest.raises(KeyboardInterrupt):
         reply_of(endpoint)
     assert server.hung_up.wait(5)
+    server.enqueue("Here again.")
+    assert reply_of(endpoint).text == "Here again."
 
 
 # The rest of the door

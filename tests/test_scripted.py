@@ -7,8 +7,13 @@ from urllib.error import HTTPError
 
 import pytest
 
-from tests.scripted import Answer, Call, ScriptedServer, too_long
-from tests.scripted import server as server
+from tests.scripted import (
+    Answer,
+    Call,
+    ScriptedServer,
+    scripted_server,  # noqa: F401  the fixture "server"
+    too_long,
+)
 
 NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -18,7 +23,7 @@ def post(server: ScriptedServer, path: str, body: dict[str, Any]) -> str:
         f"{server.url}{path}", json.dumps(body).encode(), {"Content-Type": "application/json"}
     )
     with NO_PROXY.open(request, timeout=5) as response:
-        return response.read().decode()
+        return str(response.read(), "utf-8")
 
 
 def ask(server: ScriptedServer, **more: Any) -> str:

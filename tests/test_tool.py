@@ -85,7 +85,7 @@ def test_effects_are_kept() -> None:
     assert tool(ping, frozenset({"reads"})).effects == {"reads"}
 
 
-def untyped(thing) -> str:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def untyped(thing) -> str:  # type: ignore[no-untyped-def]
     """Take anything."""
 
 

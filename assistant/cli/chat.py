@@ -17,7 +17,8 @@ from assistant.cli.terminal import Output, Terminal
 from assistant.errors import Interrupted
 from assistant.owed import OwedWork
 from memory.errors import Failure, IndexUnavailable
-from memory.manager import Recalled
+from memory.extract import Notes
+from memory.manager import MemoryManager, Recalled
 
 HELP = """\
 /help            this list
@@ -76,7 +77,7 @@ class Conversation:
     def __init__(self, app: App, output: Output) -> None:
         self._app, self._output = app, output
         self._terminal = Terminal(history=app.settings.home / "history", commands=COMMANDS)
-        self._work = OwedWork(app.another_memory, lambda: app.writer(self._away), app.choice.name)
+        self._work = OwedWork(app.another_memory, self._write_owed, app.choice.name)
         self._chat = app.chat()
         self._commands: dict[str, Callable[[str], None]] = {
             "/help": lambda _rest: output.note(HELP),
@@ -88,6 +89,9 @@ class Conversation:
     def _away(self) -> bool:
         """Whether the background must leave the model: at once if it is embedded, which answers one at a time."""
         return self._work.away() if self._app.choice.embedded else self._work.stopped()
+
+    def _write_owed(self, memory: MemoryManager, session_id: str) -> Notes:
+        return self._app.write_notes(memory, session_id, self._away)
 
     def run(self) -> None:
         """Read and answer until the end of input, then write the notes."""
@@ -179,7 +183,7 @@ class Conversation:
             if not mine:
                 return
             try:
-                notes = memory.summarise(session_id, self._app.writer())
+                notes = self._app.write_notes(memory, session_id)
             except Failure as error:
                 notes = memory.extract(session_id)
                 self._output.note(f"No notes by the model: {error} Extracted ones stand in until it is there.")

@@ -30,13 +30,18 @@ def command(path: Path, form: str, mine: bool, no_embed: bool, summarize: str) -
     app, output = open_app()
     with output.progress(f"reading {path.name}", path.stat().st_size) as progress:
         report = import_file(
-            path, app.memory.store, app.counter, mine, summarize != "none", lambda done, _total: progress.update(done)
+            path,
+            app.memory.store,
+            app.counter,
+            mine=mine,
+            owes=summarize != "none",
+            progress=lambda done, _total: progress.update(done),
         )
     click.echo(f"{report.sessions} sessions, {report.messages} messages, {report.facts} facts are new.")
     if report.conflicts:
         output.note(f"{report.conflicts} messages are there with other words; they stay as they are.")
-    for line, reason in report.bad[:SHOWN_PROBLEMS]:
-        output.error(f"line {line}: {reason}")
+    for bad in report.bad[:SHOWN_PROBLEMS]:
+        output.error(f"line {bad.line}: {bad.reason}")
     if len(report.bad) > SHOWN_PROBLEMS:
         output.error(f"... and {len(report.bad) - SHOWN_PROBLEMS} more lines")
     if not no_embed:

@@ -7,16 +7,17 @@ import functools
 import itertools
 import os
 import re
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
     from rich.markdown import Markdown
     from rich.segment import Segment
+    from rich.table import Table
     from rich.text import Text
 
-# Whole escape sequences go first, so that no stump such as "[31m" stays behind. An unfinished one loses only its ESC.
+# Whole escape sequences go first, so that no stump such as "[31m" stays behind. An unfinished one loses its opening.
 _SEQUENCE = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor
     r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c\n]*(?:\x07|\x1b\\|\x9c)"  # OSC, DCS: titles, clipboard, links
@@ -258,7 +259,7 @@ def _shown(token: Any) -> bool:
 
 @functools.cache
 def _markdown_class() -> "type[Markdown]":
-    from rich.markdown import Heading, Markdown, TextElement
+    from rich.markdown import Heading, Markdown, TableElement, TextElement
     from rich.text import Text
 
     class LeftHeading(Heading):
@@ -283,6 +284,25 @@ def _markdown_class() -> "type[Markdown]":
             if self.fence:
                 yield Text(self.fence, style="dim")
 
+    class FittingTable(TableElement):
+        """A table; where it is too narrow for its words, a list of its fields, so that none is cut."""
+
+        def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
+            table = cast("Table", next(iter(super().__rich_console__(console, options))))
+            needed = console.measure(table, options=options.update(width=10_000)).minimum
+            yield from [table] if needed <= options.max_width else self.fields()
+
+        def fields(self) -> "Iterator[Text]":
+            """Give each row as a line a field, under the names of the columns."""
+            names = [cell.content for cell in self.header.row.cells] if self.header and self.header.row else []
+            if not self.body:
+                yield from names
+                return
+            for row in self.body.rows:
+                for name, cell in zip(names, row.cells, strict=False):
+                    yield Text.assemble((name.plain, "bold"), ": ", cell.content)
+                yield Text()
+
     class ShownMarkdown(Markdown):
         """Markdown that shows all that it was given, HTML too."""
 
@@ -291,6 +311,7 @@ def _markdown_class() -> "type[Markdown]":
             "fence": Code,
             "code_block": Code,
             "html_block": Code,
+            "table_open": FittingTable,
         }
 
     return ShownMarkdown
@@ -306,7 +327,7 @@ def _code(code: str, language: str, width: int) -> "Iterable[Text]":
     theme = ANSISyntaxTheme({token: Style.parse(style) for token, style in _CODE_STYLES.items()})
     text = Syntax("", language, theme=theme).highlight(code) if language else Text(code)
     text.expand_tabs(4)
-    text.right_crop(len(text.plain) - len(text.plain.rstrip("\n")))
+    text.rstrip()
     for line in text.split("\n", allow_blank=True):
         pieces = chop_cells(line.plain, max(width, 2))
         offsets = list(itertools.accumulate(map(len, pieces)))[:-1]

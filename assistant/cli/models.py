@@ -19,15 +19,15 @@ def command(ctx: click.Context) -> None:
 @command.command("list")
 def list_() -> None:
     """List the model files of this machine, those that can be pulled, and what answers now."""
-    from assistant.models import table
+    from assistant.models import local_files
     from assistant.weights import installed
 
     app, output = open_app()
     there = {one.name: one for one in installed(app.settings.weights)}
-    rows = [(one.name, f"{one.bytes / 1e6:,.0f} MB", "on this machine") for one in there.values()]
-    for info in table():
-        if info.local and info.name not in there:
-            rows.append((info.name, f"{info.local.bytes / 1e6:,.0f} MB", f"assistant models pull {info.name}"))
+    rows = [(name, f"{one.bytes / 1e6:,.0f} MB", "on this machine") for name, one in there.items()]
+    for one in local_files():
+        if one.name not in there:
+            rows.append((one.name, f"{one.bytes / 1e6:,.0f} MB", f"assistant models pull {one.name}"))
     output.table(["model", "size", "where, or how to get it"], rows)
     choice = app.choice
     where = "inside this program" if choice.embedded else app.endpoint.host

@@ -1,6 +1,7 @@
 """`assistant sessions`: list, show, summarize or remove conversations."""
 
 import json
+import sys
 from typing import Any
 
 import click
@@ -59,8 +60,7 @@ def show(session: str, as_json: bool) -> None:
 
     app, _ = open_app()
     found = session_named(app.memory.store, session)
-    text = click.get_text_stream("stdout")
-    write(app.memory.store, [found], text, "jsonl" if as_json else "md")
+    write(app.memory.store, [found], sys.stdout, "jsonl" if as_json else "md")
 
 
 @command.command()
@@ -79,7 +79,7 @@ def summarize(session: str | None, pending: bool, model: str | None) -> int:
         app.memory.store.want_notes(found.id)
         with output.progress("notes") as progress:
             progress.update(0, found.id)
-            notes = app.memory.summarise(found.id, app.writer())
+            notes = app.write_notes(app.memory, found.id)
             app.memory.sync(found.id)
         if notes.problem:
             output.note(f"The model's notes were refused ({notes.problem}); extracted ones stand in.")
@@ -94,7 +94,7 @@ def settle(app: App, output: Any) -> int:
     from assistant import owed
 
     with output.progress("owed work") as progress:
-        done = owed.settle(app.memory, app.writer, app.choice.name, say=lambda line: progress.update(0, line))
+        done = owed.settle(app.memory, app.write_notes, app.choice.name, say=lambda line: progress.update(0, line))
     click.echo(f"{done.closed} killed sessions ended, {done.noted} noted, {done.indexed} vectors made.")
     if done.left:
         output.error(f"Some stays owed: {done.left}")

@@ -212,7 +212,7 @@ class Output:
         """Show how far something has come: a line that changes at a terminal, a line now and then elsewhere."""
         if _can_redraw(sys.stderr) and self._area is None:
             with self._opened(_Area(sys.stderr)) as area:
-                yield Progress(label, total, lambda line: area.draw([fitted(line, area.size()[0])]), FRAME_S)
+                yield Progress(label, total, lambda line: self._redraw(area, line), FRAME_S)
         else:
             yield Progress(label, total, lambda line: _say(line, ""), QUIET_S)
 
@@ -226,6 +226,10 @@ class Output:
             with self._lock:
                 area.draw([])
                 self._area = None
+
+    def _redraw(self, area: "_Area", line: str) -> None:
+        with self._lock:
+            area.draw([fitted(line, area.size()[0])])
 
     def _aside(self, text: str, style: str) -> None:
         with self._lock:

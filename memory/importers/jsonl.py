@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, get_args
 
 from memory.drafts import KINDS
 from memory.errors import BadInput
@@ -41,6 +41,7 @@ ROLES: Mapping[str, Role] = {
     "assistant": "assistant",
     "tool": "tool",
 }
+STATUSES: tuple[FactStatus, ...] = get_args(FactStatus)
 ORIGINS = frozenset({USER, ASSISTANT, SYSTEM, RECALLED, IMPORTED})
 _TOOL_ORIGIN = re.compile(r"tool:[^\s\x00-\x1f\x7f-\x9f]{1,100}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -71,7 +72,7 @@ def conversation(value: object, mine: bool) -> Conversation:
     schema = fields.get("schema")
     if schema != SCHEMA:
         raise Refused(f"the schema is {schema!r:.80}, and only {SCHEMA!r} is known")
-    session_id = _id(fields, "id")
+    session_id = _needed_id(fields, "id")
     raw = [_object(one, f"messages[{n}]") for n, one in enumerate(_list(fields, "messages", needed=True))]
     started = _started(fields, raw)
     messages = tuple(_message(one, session_id, n, started, mine) for n, one in enumerate(raw))
@@ -157,7 +158,7 @@ def _message(fields: Mapping[str, Any], session_id: str, place: int, started: da
     name = _text(fields, "name", where) or None
     by_role = f"tool:{_origin_name(name)}" if role == "tool" else role
     return Message(
-        _id(fields, "id", where, or_else=_made_id(session_id, place)),
+        _id(fields, "id", where) or _made_id(session_id, place),
         session_id,
         role,
         _content(fields.get("content"), where),
@@ -220,7 +221,7 @@ def _summary(
         return None
     return Summary(
         session_id,
-        title or _text(fields, "title") or title_of(messages) or shortened(gist, TITLE_CHARS),
+        title if "title" in notes else _text(fields, "title") or title_of(messages) or shortened(gist, TITLE_CHARS),
         gist,
         _time(notes, "at", "summary.") or (messages[-1].at if messages else started),
         (_text(notes, "written_by", "summary.") if mine else "") or IMPORTED,
@@ -229,13 +230,11 @@ def _summary(
     )
 
 
-def _facts(
-    fields: Mapping[str, Any], session: Session, messages: Sequence[Message], mine: bool
-) -> tuple[Fact, ...]:
+def _facts(fields: Mapping[str, Any], session: Session, messages: Sequence[Message], mine: bool) -> tuple[Fact, ...]:
     """The facts, in order. Those that name one another as `retired_by` still do where an id had to be made."""
     raw = [_object(one, f"facts[{n}]") for n, one in enumerate(_list(fields, "facts"))]
     notes = [_Note.of(one, f"facts[{n}].", session) for n, one in enumerate(raw)]
-    ids = {note.given_id: note.id for note in notes}
+    ids = {note.given_id: note.id for note in notes if note.given_id}
     by_id = {message.id: message for message in reversed(messages)}
     return tuple(_fact(note, session, by_id, ids, mine) for note in notes)
 
@@ -248,7 +247,7 @@ class _Note:
     where: str
     text: str
     message_ids: tuple[str, ...]
-    given_id: str
+    given_id: str | None
     id: str
 
     @classmethod
@@ -257,19 +256,18 @@ class _Note:
         if not text.strip():
             raise Refused(f"{where}text is missing")
         named = _list(fields, "message_ids", where)
-        ids = tuple(dict.fromkeys(_id({"id": one}, "id", f"{where}message_ids[{n}] ") for n, one in enumerate(named)))
-        given = _id(fields, "id", where, or_else=" ")
-        ours = given if _OUR_FACT_ID.fullmatch(given) else fact_id(session.id, text, ids)
+        places = {f"message_ids[{n}]": one for n, one in enumerate(named)}
+        ids = tuple(dict.fromkeys(_needed_id(places, key, where) for key in places))
+        given = _id(fields, "id", where)
+        ours = given if given and _OUR_FACT_ID.fullmatch(given) else fact_id(session.id, text, ids)
         return cls(fields, where, text, ids, given, ours)
 
 
-def _fact(
-    note: _Note, session: Session, messages: Mapping[str, Message], ids: Mapping[str, str], mine: bool
-) -> Fact:
+def _fact(note: _Note, session: Session, messages: Mapping[str, Message], ids: Mapping[str, str], mine: bool) -> Fact:
     fields, where = note.fields, note.where
     evidence = [messages[one] for one in note.message_ids if one in messages]
     quote = _quote(_text(fields, "quote", where), evidence)
-    retired_by = _id(fields, "retired_by", where, or_else=" ")
+    retired_by = _id(fields, "retired_by", where)
     at = evidence[0].at if evidence else session.started_at
     return Fact(
         note.id,
@@ -282,7 +280,7 @@ def _fact(
         _origin(fields, worst(one.origin for one in evidence) if evidence else IMPORTED, where) if mine else IMPORTED,
         _status(_text(fields, "status", where) if mine else "", quote, note.text),
         _time(fields, "valid_from", where),
-        None if retired_by == " " else ids.get(retired_by, retired_by),
+        retired_by and ids.get(retired_by, retired_by),
         # Pinned is its owner's word, and a file is not its owner.
         _flag(fields, "pinned", where) and mine,
     )
@@ -296,9 +294,8 @@ def _quote(quote: str, evidence: Sequence[Message]) -> str:
 
 
 def _status(said: str, quote: str, text: str) -> FactStatus:
-    if said == "kept" or said == "review":
-        return said
-    return "kept" if quote and telling(quote, text) else "review"
+    known = next((status for status in STATUSES if status == said), None)
+    return known or ("kept" if quote and telling(quote, text) else "review")
 
 
 def _kind(word: str) -> FactKind:
@@ -339,13 +336,20 @@ def _flag(fields: Mapping[str, Any], key: str, where: str) -> bool:
     return bool(value)
 
 
-def _id(fields: Mapping[str, Any], key: str, where: str = "", or_else: str = "") -> str:
-    """An id: opaque text that fits on a line. Empty or missing, it is `or_else`."""
+def _needed_id(fields: Mapping[str, Any], key: str, where: str = "") -> str:
+    found = _id(fields, key, where)
+    if found is None:
+        raise Refused(f"{where}{key} is missing")
+    return found
+
+
+def _id(fields: Mapping[str, Any], key: str, where: str = "") -> str | None:
+    """An id: opaque text that fits on a line. None where it is missing or empty."""
     value = fields.get(key)
     if value is None or value == "":
-        value = or_else
-    if not isinstance(value, str) or not value:
-        raise Refused(f"{where}{key} is missing" if value == "" else f"{where}{key} is not text")
+        return None
+    if not isinstance(value, str):
+        raise Refused(f"{where}{key} is not text")
     if len(value) > MAX_ID_CHARS or _CONTROL.search(value):
         raise Refused(f"{where}{key} is longer than {MAX_ID_CHARS} characters or has control characters")
     return value

@@ -1,6 +1,5 @@
 """Carries out an import: reads, counts tokens, and adds what the store does not have yet."""
 
-import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from memory.errors import BadInput
+from memory.export import by_hand
 from memory.extract import fact_id
 from memory.importers import jsonl
 from memory.importers.parsed import Bad, Conversation, Reader
@@ -49,7 +49,7 @@ def import_file(
 ) -> Report:
     """Add the sessions in a file to the store.
 
-    `mine`: the file's own word on origins is believed. `owes`: new sessions without a summary are owed one.
+    `mine`: the file's own word on origins is believed. `owes`: new sessions that bring no summary are owed one.
     `progress` is told the bytes read and the file's size, now and then. Safe to interrupt and to repeat: each
     transaction holds whole sessions, and what is there stays as it is. A session that a live process holds open only
     gets messages and facts, never a summary, which it is still to write. Raises BadInput and StoreError.
@@ -70,33 +70,34 @@ def import_file(
 class _Tally:
     """What was done so far."""
 
-    added: list[int] = field(default_factory=lambda: [0, 0, 0, 0])
-    unchanged: int = 0
+    added: list[Added] = field(default_factory=list)
     conflicts: int = 0
     bad: list[Bad] = field(default_factory=list)
 
     def count(self, added: Added, conflicts: int) -> None:
-        numbers = (added.sessions, added.messages, added.summaries, added.facts)
-        self.added = [so_far + more for so_far, more in zip(self.added, numbers, strict=True)]
-        self.unchanged += added == Added()
+        self.added.append(added)
         self.conflicts += conflicts
 
     def report(self) -> Report:
-        return Report(*self.added, self.unchanged, self.conflicts, tuple(self.bad))
+        return Report(
+            sessions=sum(one.sessions for one in self.added),
+            messages=sum(one.messages for one in self.added),
+            summaries=sum(one.summaries for one in self.added),
+            facts=sum(one.facts for one in self.added),
+            unchanged=self.added.count(Added()),
+            conflicts=self.conflicts,
+            bad=tuple(self.bad),
+        )
 
 
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
+def _opened(path: Path) -> BinaryIO:
     try:
-        with path.open("rb") as file:
-            yield file
+        return path.open("rb")
     except OSError as error:
         raise BadInput(f"Cannot read {path}: {error.strerror}.", "Check the path and its rights.") from error
 
 
-def _batches(
-    found: Iterable[Conversation | Bad], bad: list[Bad], counter: Counter
-) -> Iterator[Sequence[Conversation]]:
+def _batches(found: Iterable[Conversation | Bad], bad: list[Bad], counter: Counter) -> Iterator[Sequence[Conversation]]:
     """Conversations with their tokens counted, about a thousand messages at a time; what is bad goes to `bad`."""
     batch: list[Conversation] = []
     messages = 0
@@ -130,6 +131,7 @@ def _merged(store: Store, one: Conversation, owes: bool) -> tuple[Added, int]:
     there = store.session(one.session.id)
     summary = None if there and there.state == "open" else one.summary
     facts = _own_ids(store, _wanted_facts(store, one)) if one.facts else ()
+    owes = owes and not by_hand(one.messages, one.summary, one.facts)
     added = store.merge(one.session, one.messages, summary, facts, owes)
     return added, _conflicts(store, one) if added.messages < len(one.messages) else 0
 
