@@ -80,7 +80,7 @@ def respond(window: Window, model: Model, tools: Tools, make: Make, limit: Limit
 
     Where the limit is reached, one last call without tools asks for the best answer, which is marked as such.
     Raises LimitReached after that answer, Interrupted and KeyboardInterrupt after what was said so far, marked, and
-    whatever the model raises. However it ends, each tool call has its answer.
+    whatever the model raises. After an interrupt too, each tool call has its answer.
     """
     spent: list[Reply] = []
     while not (reached := limit(spent)):
@@ -175,7 +175,9 @@ def _act(said: Message, reply: Reply, tools: Tools, make: Make) -> Iterator[Even
         yield said
         yield reply
         for result in _results(said.tool_calls, tools):
-            yield _answer(waiting.pop(0), result.text, make)
+            answer = _answer(waiting[0], result.text, make)
+            del waiting[0]  # only now: until its answer exists, an interrupt must find the call
+            yield answer
     except (KeyboardInterrupt, Interrupted):
         for call in waiting:
             yield _answer(call, NOT_ANSWERED, make)
@@ -188,8 +190,9 @@ def _answer(call: ToolCall, text: str, make: Make) -> Message:
 
 def _results(calls: Sequence[ToolCall], tools: Tools) -> Iterator[ToolResult]:
     """The calls' results in their order. One is run here; several run together, since none has seen another's."""
-    if len(calls) == 1:
-        yield tools.run(calls[0].name, calls[0].arguments)
+    if len(calls) < 2:
+        for call in calls:
+            yield tools.run(call.name, call.arguments)
         return
     pool = ThreadPoolExecutor(max_workers=THREADS)
     try:

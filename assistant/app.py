@@ -4,13 +4,14 @@ import logging
 import logging.handlers
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assistant import settings as settings_file
-from assistant.errors import KeyRefused, ModelError, ModelUnreachable, SchemaRefused
+from assistant.errors import ModelError, ModelUnreachable, SchemaRefused
 from assistant.models import ModelInfo, lookup
 from assistant.settings import Settings
 from memory.files import private_file
@@ -95,7 +96,7 @@ class App:
             from assistant.llm import EmbeddingsEndpoint
 
             base_url = chosen.embedding_base_url or chosen.base_url or None
-            return EmbeddingsEndpoint(chosen.embedding_model, base_url, chosen.api_key or "none")
+            return EmbeddingsEndpoint(chosen.embedding_model, base_url, chosen.api_key or None)
         from memory.embedding import MiniLM
 
         return MiniLM()
@@ -137,7 +138,8 @@ class App:
         """The one model that an endpoint offers. Raises ModelError where there are several."""
         from assistant.llm import Endpoint
 
-        names = Endpoint("", self.settings.base_url, self.settings.api_key or "none").models()
+        with closing(Endpoint("", self.settings.base_url, self.settings.api_key or None)) as endpoint:
+            names = endpoint.models()
         if len(names) == 1:
             return names[0]
         raise ModelError(
@@ -158,9 +160,7 @@ class App:
         if choice.embedded:
             served = self._served
             return Endpoint(choice.name, served.base_url, served.api_key, temperature=0.0, quirks=self._quirks())
-        if not chosen.api_key and not chosen.base_url:
-            raise KeyRefused("There is no key.", "Set OPENAI_API_KEY.")
-        return Endpoint(choice.name, chosen.base_url or None, chosen.api_key or "none", quirks=self._quirks())
+        return Endpoint(choice.name, chosen.base_url or None, chosen.api_key or None, quirks=self._quirks())
 
     def _quirks(self) -> tuple[str, ...]:
         return () if self.choice.info.late_system else ("no_late_system",)
@@ -223,6 +223,8 @@ class App:
 
     def close(self) -> None:
         """Let go of what was opened."""
+        if "_endpoint" in self.__dict__:
+            self._endpoint.close()
         if "_served" in self.__dict__:
             self._served.stop()
         if "memory" in self.__dict__:

@@ -266,8 +266,8 @@ class EmbeddingsEndpoint:
 def to_wire(message: Message) -> dict[str, Any]:
     """The message as the request carries it: the same message always gives the same bytes, so that caches hold."""
     wire: dict[str, Any] = {"role": message.role, "content": well_formed(message.content)}
-    if message.name and _NAME.fullmatch(message.name):  # endpoints refuse the whole request for another name
-        wire["name"] = message.name
+    if message.name:
+        wire["name"] = _name(message.name)
     if message.tool_calls:
         wire["tool_calls"] = [_call_to_wire(call) for call in message.tool_calls]
     if message.tool_call_id is not None:
@@ -275,11 +275,14 @@ def to_wire(message: Message) -> dict[str, Any]:
     return wire
 
 
-_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-
-
 def _call_to_wire(call: ToolCall) -> dict[str, Any]:
-    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": _object(call.arguments)}}
+    function = {"name": _name(call.name), "arguments": _object(call.arguments)}
+    return {"id": call.id, "type": "function", "function": function}
+
+
+def _name(name: str) -> str:
+    """The name as OpenAI takes it: one wrong character, made up by a model, would fail every later request."""
+    return re.sub(r"[^a-zA-Z0-9_-]", "_", name)[:64] or "_"
 
 
 def _object(arguments: str) -> str:

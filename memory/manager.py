@@ -127,6 +127,13 @@ class MemoryManager:
         self.store.merge(session, [message], None, [fact], owes=False)
         return fact
 
+    def by_hand(self, session_id: str) -> bool:
+        """Whether a session is what `note` made: its fact is its notes, and none are to replace it."""
+        from memory.export import by_hand
+
+        transcript = self.store.transcript(session_id)
+        return by_hand(transcript, self.store.summary(session_id), self.store.facts_of(session_id))
+
     # ------------------------------------------------------------------ the end of a session
 
     def close_abandoned(self) -> list[str]:
@@ -188,14 +195,17 @@ class MemoryManager:
 
         return sync(self.store, self.index, session_id, progress, stop)
 
-    def remove(self, session_id: str) -> int:
-        """Delete a session with its notes and vectors; returns the number of its messages. Raises IndexUnavailable."""
-        messages = self.store.remove(session_id)
+    def remove(self, session_id: str) -> bool:
+        """Delete a session with its notes and vectors; says whether the text's bytes are gone. Raises IndexUnavailable.
+
+        They stay while another process reads the old pages, and go with the store's next purge.
+        """
+        gone = self.store.remove(session_id)
         if self.store.rows("SELECT 1 FROM vectors LIMIT 1"):
             from memory.sync import remove_orphans
 
             remove_orphans(self.store, self.index)
-        return messages
+        return gone
 
     def close(self) -> None:
         """Close the store."""

@@ -196,12 +196,13 @@ def plain(record: Record) -> str:
 
 
 def shown(store: Store, one: Candidate, terms: Sequence[str], count: Callable[[str], int]) -> Hit:
-    """A candidate as the line that a prompt shows: its day, whose words they are, and the passage that matters."""
+    """A candidate as the line that a prompt shows: the passage that matters, whose words they are, when and where."""
     text = plain(one.record)
     if getattr(one.record, "tokens", 0) > PASSAGE_TOKENS:
         text = passage(text, terms, PASSAGE_TOKENS * 4)  # about four characters a token
     at = happened_at(store, one.record)
-    line = f"{at.astimezone():%Y-%m-%d} {speaker(one.record)}: {' '.join(text.split())}"
+    source = f"{speaker(one.record)}, {at.astimezone():%Y-%m-%d}, session {one.record.session_id}"
+    line = f"{' '.join(text.split())} ({source})"
     return replace(hit(store, one), text=line, tokens=count(line) + 1)
 
 

@@ -200,21 +200,23 @@ class Store:
             ORDER BY started_at"""
         return [as_session(row) for row in self.rows(sql, [writer])]
 
-    def remove(self, session_id: str) -> int:
-        """Delete a session with its messages and notes; returns the number of messages. Frees the text's bytes."""
-        messages = self.number("SELECT count(*) FROM messages WHERE session_id = ?", [session_id])
+    def remove(self, session_id: str) -> bool:
+        """Delete a session with its messages and notes; says whether the text's bytes are gone from the disk."""
         with self.writing() as db:
             db.execute("DELETE FROM sessions WHERE id = ?", [session_id])
-        self._purge()
-        return messages
+        return self.purge()
 
-    def _purge(self) -> None:
-        """Take deleted text off the disk: full-text rows keep theirs until optimised, free pages until vacuumed."""
+    def purge(self) -> bool:
+        """Take deleted text off the disk; False while another process still reads the old pages.
+
+        Full-text rows keep their words until optimised, free pages until vacuumed, the log until it is truncated.
+        """
         with translated(self.path):
             for table in ("messages_fts", "summaries_fts", "facts_fts"):
                 self.connection.execute(f"INSERT INTO {table} ({table}) VALUES ('optimize')")
             self.connection.execute("VACUUM")
-            self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            busy = self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        return not busy
 
     # ------------------------------------------------------------------ messages
 

@@ -249,6 +249,8 @@ def _checked(session_id: str, draft: Draft, said: Sequence[Said], writer: str, c
     gist, dropped = _kept_gist(draft.gist, source, days)
     title = draft.title if good_title(draft.title, source, days) else title_of([one.message for one in said])
     facts, failed = _kept_facts(session_id, draft.facts, said, now.tzinfo)
+    if not facts:  # a model that notes none loses what the owner told; his own sentences cannot be wrong
+        facts = extract(session_id, [one.message for one in said], now).facts
     if too_long([title, gist, *(fact.text for fact in facts)], sum(count(text) for text in texts), count):
         raise _Refused("the notes are longer than the conversation")
     origin = summary_origin(one.origin for one in said)
@@ -261,7 +263,7 @@ def _kept_gist(gist: str, source: Source, days: Sequence[date]) -> tuple[str, tu
 
     Raises _Refused for a gist that is empty, loops, is mostly invented, or is about something else.
     """
-    if not re.search(r"\w", gist):
+    if not re.search(r"[^\W\d_]", gist):  # a small model may answer with the day alone
         raise _Refused("the gist is empty")
     if loops(gist):
         raise _Refused("the gist repeats itself")
@@ -283,7 +285,7 @@ def good_title(title: str, source: Source, days: Sequence[date]) -> bool:
 
     Where every longer word has a capital, capitals tell nothing of names, and only numbers are looked for.
     """
-    if not re.search(r"\w", title) or len(title) > TITLE_CHARS or loops(title) or share(title, source) < FACT_SHARE:
+    if not terms(title) or len(title) > TITLE_CHARS or loops(title) or share(title, source) < FACT_SHARE:
         return False
     words = [word for word in re.findall(r"\w+", title) if len(word) > 3]
     cased = title.lower() if len(words) > 1 and all(word[0].isupper() for word in words) else title

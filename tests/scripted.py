@@ -25,6 +25,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import chain
 from types import TracebackType
 from typing import Any
 
@@ -52,7 +53,7 @@ class Answer:
 
     `usage` replaces the counted one (None: the server sends none). `delay_s` is waited before the first byte,
     `pause_s` before each piece. After `drop_after` pieces the connection is cut; before the last piece goes
-    `raw`, sent as it stands. Without `choices` no chunk has any.
+    `raw`, sent as it stands, and a `gate` is waited for. Without `choices` no chunk has any.
     """
 
     text: str = ""
@@ -64,6 +65,7 @@ class Answer:
     pause_s: float = 0.0
     drop_after: int | None = None
     raw: str = ""
+    gate: threading.Event | None = None
     choices: bool = True
 
 
@@ -223,6 +225,8 @@ def chunks(answer: Answer, body: JSON) -> Iterator[str]:
         yield chunk(body, [{"index": 0, "delta": delta, "finish_reason": None}] if answer.choices else [])
     if answer.raw:
         yield answer.raw
+    if answer.gate:
+        assert answer.gate.wait(10), "the gate was never opened"
     if answer.choices:
         yield chunk(body, [{"index": 0, "delta": {}, "finish_reason": finish_of(answer)}])
     used = usage_of(answer, body)
@@ -374,7 +378,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        for place, text in enumerate([*chunks(answer, body), "[DONE]"]):
+        for place, text in enumerate(chain(chunks(answer, body), ["[DONE]"])):
             if place == answer.drop_after:
                 self._cut()
                 return

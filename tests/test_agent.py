@@ -21,7 +21,6 @@ from tests.scripted import (
     Call,
     ScriptedServer,
     rate_limited,
-    scripted_server,  # noqa: F401  the fixture "server"
     too_long,
 )
 from tools.tool import Toolbox, tool
@@ -30,6 +29,15 @@ from tools.tool import Toolbox, tool
 def add(a: int, b: int) -> int:
     """Add two numbers."""
     return a + b
+
+
+three = threading.Barrier(3, timeout=5)
+
+
+def meet(number: int) -> int:
+    """Wait until three are here."""
+    three.wait()
+    return number
 
 
 def nap(seconds: float) -> str:
@@ -50,7 +58,7 @@ class Session:
 
     def __post_init__(self) -> None:
         self.endpoint = Endpoint("m", self.server.url, max_retries=0)
-        self.tools = Toolbox([tool(add), tool(nap)], len, 4_000)
+        self.tools = Toolbox([tool(add), tool(nap), tool(meet)], len, 4_000)
         self.committed.append(self.make("user", "What is 2 + 3?", origin="user"))
 
     def make(self, role: Role, content: str, *, origin: str, **more: Any) -> Message:
@@ -107,7 +115,7 @@ def test_a_tools_result_goes_back_to_the_model(server: ScriptedServer, session: 
     assert result.tool_call_id == called.tool_calls[0].id
     assert (result.origin, result.name) == ("tool:add", "add")
     assert [message["role"] for message in server.bodies[1]["messages"]] == ["user", "assistant", "tool"]
-    assert [each["function"]["name"] for each in server.bodies[0]["tools"]] == ["add", "nap"]
+    assert [each["function"]["name"] for each in server.bodies[0]["tools"]] == ["add", "nap", "meet"]
 
 
 def test_each_message_is_committed_before_anything_else_happens(server: ScriptedServer, session: Session) -> None:
@@ -119,12 +127,10 @@ def test_each_message_is_committed_before_anything_else_happens(server: Scripted
 
 
 def test_several_calls_run_together_and_answer_in_their_order(server: ScriptedServer, session: Session) -> None:
-    naps = tuple(Call("nap", f'{{"seconds": {seconds}}}') for seconds in (0.4, 0.3, 0.2))
-    server.enqueue(Answer(calls=naps), "Rested.")
-    start = time.monotonic()
+    calls = tuple(Call("meet", f'{{"number": {number}}}') for number in range(3))
+    server.enqueue(Answer(calls=calls), "All here.")
     session.run()
-    assert [text for _, text in session.said[1:4]] == ["slept 0.4", "slept 0.3", "slept 0.2"]
-    assert time.monotonic() - start < 0.9
+    assert [text for _, text in session.said[1:4]] == ["0", "1", "2"]
 
 
 @pytest.mark.parametrize(
@@ -225,17 +231,22 @@ def in_a_moment(seconds: float) -> None:
 
 def test_what_was_said_before_ctrl_c_is_committed(server: ScriptedServer, session: Session) -> None:
     server.enqueue(Answer("word " * 100, pause_s=0.05))
-    in_a_moment(0.4)
     with pytest.raises(KeyboardInterrupt):
-        session.run()
+        for event in session.respond():
+            if not session.shown:
+                in_a_moment(0.3)
+            session.take(event)
     assert session.said == [("assistant", f"{session.shown}\n\n{INTERRUPTED}")]
-    assert session.shown.startswith("word word")
+    assert session.shown.startswith("word")
     assert server.hung_up.wait(5)
 
 
 def test_ctrl_c_before_the_first_word_leaves_the_mark_alone(server: ScriptedServer, session: Session) -> None:
-    server.enqueue(Answer("Late.", delay_s=1))
-    in_a_moment(0.2)
+    def late(_body: Any) -> Answer:
+        in_a_moment(0.2)
+        return Answer("Late.", delay_s=1)
+
+    server.enqueue(late)
     with pytest.raises(KeyboardInterrupt):
         session.run()
     assert session.said == [("assistant", INTERRUPTED)]
@@ -256,9 +267,10 @@ def test_ctrl_c_in_the_callers_own_code_loses_nothing_either(server: ScriptedSer
 def test_last_words_are_said_once(server: ScriptedServer, session: Session) -> None:
     server.enqueue(Answer("word " * 100, pause_s=0.05))
     events = session.respond()
-    in_a_moment(0.3)
     try:
         for event in events:
+            if not session.shown:
+                in_a_moment(0.3)
             session.take(event)
     except KeyboardInterrupt as stop:
         assert list(last_words(events, stop)) == []
@@ -268,9 +280,11 @@ def test_last_words_are_said_once(server: ScriptedServer, session: Session) -> N
 @pytest.mark.parametrize("calls", [1, 2])
 def test_ctrl_c_while_tools_run_answers_every_call(server: ScriptedServer, session: Session, calls: int) -> None:
     server.enqueue(Answer(calls=(Call("nap", '{"seconds": 0.8}'),) * calls))
-    in_a_moment(0.4)
     with pytest.raises(KeyboardInterrupt):
-        session.run()
+        for event in session.respond():
+            session.take(event)
+            if isinstance(event, Reply):
+                in_a_moment(0.2)
     assert session.said == [("assistant", "")] + [("tool", NOT_ANSWERED)] * calls
     assert len(session.committed[1].tool_calls) == calls
 

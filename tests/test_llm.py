@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -52,7 +51,6 @@ from tests.scripted import (
     quota_used_up,
     rate_limited,
     refusal,
-    scripted_server,  # noqa: F401  the fixture "server"
     too_long,
     unused_url,
 )
@@ -101,13 +99,13 @@ def test_text_comes_in_pieces_and_the_reply_last(server: ScriptedServer, endpoin
     assert reply == Reply("A reply that is longer than one piece.", (), "stop", Usage(3, 8, 0), "m", "")
 
 
-def test_a_piece_is_given_as_soon_as_it_comes(server: ScriptedServer, endpoint: Endpoint) -> None:
-    server.enqueue(Answer("one two three four", pause_s=0.1))
+def test_a_piece_is_given_before_the_end_is_sent(server: ScriptedServer, endpoint: Endpoint) -> None:
+    gate = threading.Event()
+    server.enqueue(Answer("one two three", gate=gate))
     stream = endpoint.stream(HELLO)
-    assert next(stream) == Delta("one two")
-    first = time.monotonic()
-    assert [type(event) for event in stream] == [Delta, Delta, Reply]
-    assert time.monotonic() - first > 0.2  # the rest was still to be sent
+    assert [next(stream), next(stream)] == [Delta("one two"), Delta(" three")]
+    gate.set()
+    assert [type(event) for event in stream] == [Reply]
 
 
 def test_thoughts_are_marked_and_are_not_the_text(server: ScriptedServer, endpoint: Endpoint) -> None:
@@ -193,8 +191,10 @@ def test_a_message_on_the_wire() -> None:
     }
 
 
-def test_a_name_that_endpoints_refuse_is_left_out() -> None:
-    assert "name" not in to_wire(say("user", "Hello.", name="Jane Doe"))
+def test_a_name_that_endpoints_refuse_is_made_one_they_take() -> None:
+    assert to_wire(say("user", "Hello.", name="Jane Doe"))["name"] == "Jane_Doe"
+    wire = to_wire(say("assistant", "", tool_calls=(ToolCall("c", "functions.clock", ""), ToolCall("d", "", ""))))
+    assert [call["function"]["name"] for call in wire["tool_calls"]] == ["functions_clock", "_"]
 
 
 @pytest.mark.parametrize(
@@ -555,8 +555,11 @@ def test_a_reader_that_leaves_closes_the_connection(server: ScriptedServer, endp
 
 
 def test_ctrl_c_in_mid_stream_closes_the_connection(server: ScriptedServer, endpoint: Endpoint) -> None:
-    server.enqueue(Answer("word " * 100, pause_s=0.05))
-    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+    def interrupted(_body: Any) -> Answer:
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+        return Answer("word " * 100, pause_s=0.05)
+
+    server.enqueue(interrupted)
     with pytest.raises(KeyboardInterrupt):
         reply_of(endpoint)
     assert server.hung_up.wait(5)

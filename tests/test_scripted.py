@@ -11,7 +11,6 @@ from tests.scripted import (
     Answer,
     Call,
     ScriptedServer,
-    scripted_server,  # noqa: F401  the fixture "server"
     too_long,
 )
 

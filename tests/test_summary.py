@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from memory.drafts import Draft, DraftFact, Unreadable, read_json, read_lines
 from memory.errors import Failure
+from memory.extract import extract
 from memory.grounding import invented, literal, loops, names, sentences, share, source_of, telling, terms
 from memory.records import Message, ToolCall
 from memory.summary import Notes, SchemaUnsupported, good_title, summarise, too_long
@@ -587,3 +588,14 @@ def test_sentences_are_literal_and_lose_no_word(text: str) -> None:
 
 def test_a_very_long_line_of_signs_is_read_in_time() -> None:
     assert sentences("." * 200_000 + "x") and loops("! " * 1000) is False
+
+
+def test_where_a_model_notes_no_facts_the_owners_own_sentences_are_kept() -> None:
+    found = notes(Writer(reply()))
+    assert found.summary.written_by == "scripted-1"
+    assert [fact.text for fact in found.facts] == [fact.text for fact in extract("s1", TALK, MONDAY).facts] != []
+
+
+def test_a_day_is_no_gist_and_the_user_is_no_title() -> None:
+    assert notes(Writer(reply(gist="2026-11-23"))).summary.written_by == "extracted"
+    assert notes(Writer(reply(title="The user"))).summary.title != "The user"

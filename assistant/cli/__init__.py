@@ -8,9 +8,11 @@ import importlib
 import logging
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
+from assistant.cli.terminal import steady_streams
 from memory.errors import Failure
 
 # Command: its module in this package and the line that `assistant --help` shows.
@@ -55,6 +57,11 @@ class Commands(click.Group):
                 ctx.fail(f"There is no command {name!r}. Did you mean {near[0]!r}? To ask it: assistant ask {name} ...")
             return "ask", self.get_command(ctx, "ask"), args
         return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command with streams that neither odd characters nor a reader that left can break."""
+        with steady_streams():
+            return super().invoke(ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of commands, without importing any."""

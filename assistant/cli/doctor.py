@@ -68,7 +68,7 @@ def check_index(app: App, output: Output, fix: bool) -> list[str]:
     if not store.rows("SELECT 1 FROM vectors LIMIT 1"):
         return []
     try:
-        there, listed = app.index.count(), store.count_indexed(app.index.collection)
+        there, listed = app.index.check(), store.count_indexed(app.index.collection)
     except IndexUnavailable as error:
         return [error.message]
     return [] if there == listed else [f"The index holds {there} vectors where the store lists {listed}."]

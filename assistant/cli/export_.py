@@ -1,6 +1,7 @@
 """`assistant export`: the memory as a file."""
 
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 
 import click
@@ -20,6 +21,8 @@ def command(path: Path | None, form: Format | None, session_id: str | None) -> N
     sessions = [session_named(store, session_id)] if session_id else store.sessions()[::-1]
     form = form or form_of(path)
     if path is None or str(path) == "-":
+        if isinstance(sys.stdout, TextIOWrapper):
+            sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # whatever the terminal's: it is read back
         write(store, sessions, sys.stdout, form)
         return
     write_file(store, sessions, path, form)

@@ -10,7 +10,7 @@ from assistant.app import App
 from assistant.cli.markdown import printable
 from assistant.cli.options import day, json_option, model_option, open_app, session_named, yes_option
 from assistant.cli.terminal import confirm
-from memory.errors import NothingFound
+from memory.errors import BadInput, NothingFound
 from memory.records import Session
 
 
@@ -76,6 +76,8 @@ def summarize(session: str | None, pending: bool, model: str | None) -> int:
         if pending:
             return settle(app, output)
         found = session_named(app.memory.store, session or "")
+        if app.memory.by_hand(found.id):
+            raise BadInput(f"{found.id} was noted by hand.", "It needs no other notes.")
         app.memory.store.want_notes(found.id)
         with output.progress("notes") as progress:
             progress.update(0, found.id)
@@ -117,6 +119,7 @@ def rm(session: str, dry_run: bool, yes: bool) -> int:
         return 0
     if not yes and not confirm(f"Remove {label}?"):
         return 4
-    app.memory.remove(found.id)
+    if not app.memory.remove(found.id):
+        output.note("Another process still reads the old pages; their bytes go when it has ended.")
     output.note(f"Removed {label}.")
     return 0
