@@ -4,7 +4,7 @@ import logging
 import logging.handlers
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -52,6 +52,7 @@ class App:
         self.settings = settings
         self.say = say
         self._making = threading.RLock()  # the background asks for the same parts
+        self._open = ExitStack()  # what close() lets go of
 
     @classmethod
     def from_flags(cls, say: Say, **flags: Any) -> "App":
@@ -71,7 +72,7 @@ class App:
     @cached_property
     def memory(self) -> MemoryManager:
         """The memory of this thread."""
-        return self.another_memory()
+        return self._open.enter_context(closing(self.another_memory()))
 
     def another_memory(self) -> MemoryManager:
         """A manager for another thread, on the same files and the same index."""
@@ -88,7 +89,8 @@ class App:
         from memory.index import Index
 
         home = self.settings.home
-        return Index(home / "index", self._embedder(), home / "locks" / "index.lock")
+        index = Index(home / "index", self._embedder(), home / "locks" / "index.lock")
+        return self._open.enter_context(closing(index))
 
     def _embedder(self) -> "Embedder":
         chosen = self.settings
@@ -96,7 +98,8 @@ class App:
             from assistant.llm import EmbeddingsEndpoint
 
             base_url = chosen.embedding_base_url or chosen.base_url or None
-            return EmbeddingsEndpoint(chosen.embedding_model, base_url, chosen.api_key or None)
+            endpoint = EmbeddingsEndpoint(chosen.embedding_model, base_url, chosen.api_key or None)
+            return self._open.enter_context(closing(endpoint))
         from memory.embedding import MiniLM
 
         return MiniLM()
@@ -106,12 +109,16 @@ class App:
     @cached_property
     def choice(self) -> Choice:
         """The model that answers, by what was asked for and what is there."""
-        name, remote = self.settings.model, bool(self.settings.base_url or self.settings.api_key)
-        if not name and remote:
-            name = self._offered() if self.settings.base_url else DEFAULT_REMOTE
-        name = name or DEFAULT_LOCAL
-        embedded = not remote or self._weights(name) is not None
-        if embedded and self._weights(name) is None and name != DEFAULT_LOCAL:
+        chosen = self.settings
+        if chosen.base_url and not chosen.model:
+            offered = self._offered()
+            return Choice(offered, self._info(offered), embedded=False)
+        name = chosen.model or (DEFAULT_REMOTE if chosen.api_key else DEFAULT_LOCAL)
+        here = self._weights(name) is not None
+        # A key alone leads to OpenAI, which serves none of the files that the table pins.
+        remote = chosen.base_url or (chosen.api_key and not lookup(name).local)
+        embedded = here or not remote
+        if embedded and not here and name != DEFAULT_LOCAL:
             raise self._unknown(name)
         return Choice(name, self._info(name), embedded)
 
@@ -159,25 +166,50 @@ class App:
         choice, chosen = self.choice, self.settings
         if choice.embedded:
             served = self._served
-            return Endpoint(choice.name, served.base_url, served.api_key, temperature=0.0, quirks=self._quirks())
-        return Endpoint(choice.name, chosen.base_url or None, chosen.api_key or None, quirks=self._quirks())
+            made = Endpoint(choice.name, served.base_url, served.api_key, temperature=0.0, quirks=self._quirks())
+        else:
+            made = Endpoint(choice.name, chosen.base_url or None, chosen.api_key or None, quirks=self._quirks())
+        return self._open.enter_context(closing(made))
 
     def _quirks(self) -> tuple[str, ...]:
         return () if self.choice.info.late_system else ("no_late_system",)
 
-    @cached_property
+    @property
     def _served(self) -> "LocalEndpoint":
+        with self._making:
+            return self._server
+
+    @cached_property
+    def _server(self) -> "LocalEndpoint":
         from assistant.local import serve
         from assistant.weights import ensure_default
 
         path = self._weights(self.choice.name) or ensure_default(self.settings.weights, self.say)
-        return serve(path, self.choice.info.context_tokens, self.settings.threads)
+        server = serve(path, self.choice.info.context_tokens, self.settings.threads)
+        self._open.callback(server.stop)
+        return server
 
     def context_tokens(self, memory: MemoryManager) -> int:
         """The model's window as it is counted here: what the endpoint counts, less the calibration."""
-        choice = self.choice
-        window = self._served.context_tokens if choice.embedded else choice.info.context_tokens
-        return int(window / memory.store.calibration(choice.name))
+        return int(self._window / memory.store.calibration(self.choice.name))
+
+    def prompt_tokens(self, memory: MemoryManager) -> int:
+        """What of the window a prompt may take, as it is counted here: the rest is kept free for the reply."""
+        return int((self._window - self._reply_tokens) / memory.store.calibration(self.choice.name))
+
+    @property
+    def reply_limit(self) -> int | None:
+        """The most tokens of a reply: a model inside this program may never end, so as many as one waits for."""
+        return self._reply_tokens if self.choice.embedded else None
+
+    @property
+    def _window(self) -> int:
+        return self._served.context_tokens if self.choice.embedded else self.choice.info.context_tokens
+
+    @property
+    def _reply_tokens(self) -> int:
+        """At most half of the window: ASSISTANT_CONTEXT_TOKENS may be less than what the table keeps free."""
+        return min(self.choice.info.reply_tokens, self._window // 2)
 
     # ------------------------------------------------------------------ what is made of them
 
@@ -223,12 +255,7 @@ class App:
 
     def close(self) -> None:
         """Let go of what was opened."""
-        if "_endpoint" in self.__dict__:
-            self._endpoint.close()
-        if "_served" in self.__dict__:
-            self._served.stop()
-        if "memory" in self.__dict__:
-            self.memory.close()
+        self._open.close()
 
 
 class EndpointWriter:

@@ -6,6 +6,7 @@ window is trimmed; the model answers, perhaps through tools; and every message i
 
 import logging
 from collections.abc import Generator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from assistant import prompt
@@ -23,7 +24,7 @@ log = logging.getLogger(__name__)
 
 # What is recalled takes at most this share of a model's window: a small model reads slowly and is easily led astray.
 RECALL_SHARE = 6
-TIGHTER = 0.75  # of the budget, for the one retry after the endpoint found a prompt too long
+TIGHTER = 0.75  # of what was sent, for the one retry after the endpoint found it too long
 
 
 class Chat:
@@ -34,6 +35,7 @@ class Chat:
         self._memory = app.memory
         self.session: LiveSession = app.memory.begin(app.choice.name)
         self._asked_tokens = 0  # counted for the last request, to be compared with what the endpoint reports
+        self._window_tokens = 0  # of these, the messages'
 
     def turn(self, text: str) -> Generator[Event | Recalled]:
         """Answer a message: what was recalled for it, then the events of `agent.respond`.
@@ -46,7 +48,8 @@ class Chat:
         yield self._recall(text)
         app = self._app
         limit = at_most(app.settings.max_steps)
-        events = respond(self._window, app.endpoint.stream, app.toolbox, session.make, limit)
+        model = partial(app.endpoint.stream, max_tokens=app.reply_limit)
+        events = respond(self._window, model, app.toolbox, session.make, limit)
         try:
             for event in events:
                 self._keep(event)
@@ -75,10 +78,10 @@ class Chat:
 
     def _window(self, *, tighter: bool = False) -> Sequence[Message]:
         """What the model is shown: the window's budget is its context less the reply, the tools and the priming."""
-        info = self._app.choice.info
         tools = self._app.counter.tools(self._app.toolbox.schemas())
-        budget = self._app.context_tokens(self._memory) - info.reply_tokens - tools - REPLY_PRIMING
-        window = self.session.window(int(budget * TIGHTER) if tighter else budget)
+        budget = self._app.prompt_tokens(self._memory) - tools - REPLY_PRIMING
+        window = self.session.window(int(min(budget, self._window_tokens) * TIGHTER) if tighter else budget)
+        self._window_tokens = window.tokens
         self._asked_tokens = window.tokens + tools + REPLY_PRIMING
         return window.messages
 

@@ -6,13 +6,17 @@
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 
-from assistant.errors import Interrupted
-from memory.errors import Failure
+from assistant.errors import Interrupted, KeyRefused, ModelUnreachable, RateLimited
+from memory.errors import Failure, IndexUnavailable, StoreError
 from memory.manager import MemoryManager
 
 log = logging.getLogger(__name__)
+
+STOPPED = "stopped"
+NO_MODEL = (RateLimited, KeyRefused, ModelUnreachable)  # then no other session can have its notes either
 
 WriteNotes = Callable[[MemoryManager, str], object]  # (memory, session id): App.write_notes
 
@@ -43,8 +47,11 @@ def settle(
             return Done(left="another process is at it")
         closed = len(memory.close_abandoned())
         noted, left = _noted(memory, write_notes, model, stop, say)
-        synced = memory.sync(stop=stop, progress=lambda done, total: say(f"vectors {done} of {total}"))
-        return Done(closed, noted, synced.added, left)
+        try:
+            synced = memory.sync(stop=stop, progress=lambda done, total: say(f"vectors {done} of {total}"))
+        except IndexUnavailable as error:
+            return Done(closed, noted, left=f"{left} {error}".strip())
+        return Done(closed, noted, synced.added, left or ("" if synced.finished else STOPPED))
 
 
 def _noted(
@@ -55,18 +62,31 @@ def _noted(
     say: Callable[[str], None],
 ) -> tuple[int, str]:
     sessions = memory.owed(model)
+    noted, left = 0, ""
     for place, session in enumerate(sessions):
         if stop():
-            return place, "stopped"
+            return noted, left or STOPPED
         say(f"notes on session {place + 1} of {len(sessions)}")
         try:
             write_notes(memory, session.id)
-        except Interrupted:
+            noted += 1
+        except (Interrupted, StoreError):
             raise
         except Failure as error:
             log.warning("notes on %s stay owed: %s", session.id, error)
-            return place, str(error)
-    return len(sessions), ""
+            left = str(error)
+            no_model = isinstance(error, NO_MODEL)
+            for waiting in sessions[place:] if no_model else [session]:
+                _stand_in(memory, waiting.id)
+            if no_model:
+                break
+    return noted, left
+
+
+def _stand_in(memory: MemoryManager, session_id: str) -> None:
+    """Give a session without notes extracted ones, until the model can be had."""
+    if memory.store.summary(session_id) is None:
+        memory.extract(session_id)
 
 
 class OwedWork(threading.Thread):
@@ -103,16 +123,14 @@ class OwedWork(threading.Thread):
 
     def run(self) -> None:
         """Settle; begin again after each interruption, since every stage may be repeated."""
-        memory = self._memory()
         try:
-            while self._may_run.wait() and not self.stopped():
-                try:
-                    done = settle(memory, self._write_notes, self._model, self.stopped)
-                except Interrupted:
-                    continue
-                log.info("owed work: %s", done)
-                return
+            with closing(self._memory()) as memory:
+                while self._may_run.wait() and not self.stopped():
+                    try:
+                        done = settle(memory, self._write_notes, self._model, self.stopped)
+                    except Interrupted:
+                        continue
+                    log.info("owed work: %s", done)
+                    return
         except Failure as error:
             log.warning("owed work stays: %s", error)
-        finally:
-            memory.close()

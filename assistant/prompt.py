@@ -33,6 +33,10 @@ def fenced(hits: Sequence[Hit]) -> str:
 
 
 def defused(text: str) -> str:
-    """Text that stays on one line and can neither close the fence nor forge a chat template's marks ("<|im_end|>")."""
+    """Text that stays on one line and can neither close the fence nor forge a chat template's marks.
+
+    Such marks are "<|im_end|>", "</s>", "<start_of_turn>", "<<SYS>>", "<｜User｜>" and "[INST]".
+    """
     line = re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", text)
-    return re.sub(r"<(?=\s*(\||/?\s*memory))", "‹", line, flags=re.IGNORECASE)
+    line = re.sub(r"<(?=[\w|｜/<]|\s*/?\s*memory)", "‹", line, flags=re.IGNORECASE)
+    return re.sub(r"\[(?=/?[A-Z_]+\])", "［", line)

@@ -141,6 +141,10 @@ def store(home: Path, name: str, value: str | None) -> None:
     else:
         converted = checked(known(name), value, name)
         document[name] = list(converted) if isinstance(converted, tuple) else converted
+    try:
+        data = tomlkit.dumps(document).encode()
+    except UnicodeEncodeError as error:  # bytes of a command line that are no UTF-8
+        raise BadInput(f"{name} cannot be {value!r}.", "It is no text.") from error
     temporary = private_file(path.with_suffix(".new"))
-    temporary.write_text(tomlkit.dumps(document), encoding="utf-8")
+    temporary.write_bytes(data)
     temporary.replace(path)

@@ -122,7 +122,7 @@ def add(file: Path, folder: Path, name: str | None = None, progress: Progress | 
     a name in use, and for a file that bears a pinned file's name but not its content.
     """
     _check_gguf(file)
-    target = private_folder(folder) / f"{_clean_name(file.stem if name is None else name)}.gguf"
+    target = private_folder(folder) / _target_name(file, name)
     pinned = _pinned(target.name)
     if pinned and not _is(file, pinned):
         raise BadInput(f"{file.name} is not the {pinned.name} this version knows.", "Give it another name with --name.")
@@ -133,6 +133,14 @@ def add(file: Path, folder: Path, name: str | None = None, progress: Progress | 
     weights = _weights(target)
     assert weights is not None, "a file just checked is whole"
     return weights
+
+
+def _target_name(file: Path, name: str | None) -> str:
+    """The file's name in the folder: a pinned file, known by its content, gets the table's, whatever it is called."""
+    for pinned in models.local_files():
+        if name in (None, pinned.name) and file.stat().st_size == pinned.bytes and _is(file, pinned):
+            return pinned.file
+    return f"{_clean_name(file.stem if name is None else name)}.gguf"
 
 
 def trained_context(path: Path) -> int | None:

@@ -5,7 +5,6 @@ import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -52,6 +51,7 @@ class LiveSession:
     def __init__(self, store: Store, counter: Counter, locks: Path, model: str, clock: Clock = now) -> None:
         self._store, self._counter, self._locks, self._clock = store, counter, locks, clock
         self._held = ExitStack()
+        self._begun = self._ended = False
         self._first_kept: str | None = None
         self._notes: dict[str, frozenset[str]] = {}  # id of a system message -> the units that it shows
         self.model = model
@@ -75,8 +75,8 @@ class LiveSession:
         tool_call_id: str | None = None,
     ) -> Message:
         """A message of this session, counted, that is not committed yet."""
-        text = clean(content)
-        calls = tuple(replace(call, arguments=clean(call.arguments)) for call in tool_calls)
+        text, name = clean(content), clean(name) if name else None
+        calls = tuple(ToolCall(clean(call.id), clean(call.name), clean(call.arguments)) for call in tool_calls)
         return Message(
             id=new_message_id(),
             session_id=self.id,
@@ -86,21 +86,24 @@ class LiveSession:
             origin=origin,
             name=name,
             tool_calls=calls,
-            tool_call_id=tool_call_id,
+            tool_call_id=clean(tool_call_id) if tool_call_id is not None else None,
             tokens=self._counter.message(role, text, name, calls),
         )
 
     def remember(self, message: Message) -> Message:
         """Commit a message before anything else happens to it; returns it as stored."""
-        if not self.started:
+        if not self._begun:
             self._begin()
         stored = self._store.add(message)
         self.transcript.append(stored)
         return stored
 
     def _begin(self) -> None:
-        self._held.enter_context(locked(lock_path(self._locks, self.id)))
-        self._store.start(Session(self.id, self._clock(), model=self.model))
+        with ExitStack() as held:  # let go again should the store fail: the next try takes the lock anew
+            held.enter_context(locked(lock_path(self._locks, self.id)))
+            self._store.start(Session(self.id, self._clock(), model=self.model))
+            self._held = held.pop_all()
+        self._begun = True
 
     def open_with(self, text: str, shows: Iterable[str] = ()) -> None:
         """Set the first system message, which shows these units. It never changes afterwards.
@@ -141,9 +144,10 @@ class LiveSession:
         return self._counter.message(message.role, message.content, message.name, message.tool_calls)
 
     def end(self) -> None:
-        """Mark the session as ended and let go of it. Safe to repeat."""
-        if self.started:
+        """Mark the session as ended and let go of it. Safe to repeat: what was noted since stays noted."""
+        if self._begun and not self._ended:
             self._store.set_state(self.id, "ended", self._clock())
+            self._ended = True
         self._held.close()
         with contextlib.suppress(OSError):  # Windows keeps a file that another process is just looking at
             lock_path(self._locks, self.id).unlink(missing_ok=True)

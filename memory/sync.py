@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from memory.errors import IndexUnavailable
-from memory.index import Index, Unit
+from memory.errors import Failure, IndexUnavailable
+from memory.index import REMEDY, Index, Unit, Vector
 from memory.records import Fact, Message, Summary
 from memory.store import Store
 from memory.units import parsed, text_of, unit_id
@@ -34,12 +34,14 @@ def sync(
 ) -> Synced:
     """Bring the index up to date, for one session or for all; `stop` is asked between batches.
 
-    An index that is missing or broken is built anew. Raises IndexUnavailable if even that fails.
+    An index that is broken is built anew; one that another process is writing is left alone. Raises IndexUnavailable.
     """
     rebuilt = False
     try:
         reconcile(store, index)
-    except IndexUnavailable:
+    except IndexUnavailable as error:
+        if error.remedy != REMEDY:  # busy, or Chroma cannot be loaded: nothing is wrong with the files
+            raise
         rebuild(store, index)
         rebuilt = True
     removed = remove_orphans(store, index)
@@ -55,10 +57,11 @@ def rebuild(store: Store, index: Index) -> None:
 
 def reconcile(store: Store, index: Index) -> None:
     """Correct the store's list of vectors where the index holds others: a killed writer, a restored folder."""
-    if index.count() == store.count_indexed(index.collection):
+    # The list is read first: what another process adds in between is then added twice, which does no harm.
+    if store.count_indexed(index.collection) == index.count():
         return
-    there = {parsed(unit) for unit in index.ids()}
     listed = store.indexed(index.collection)
+    there = {parsed(unit) for unit in index.ids()}
     store.note_vectors(index.collection, added=there - listed, removed=listed - there)
 
 
@@ -80,7 +83,7 @@ def _add(
     while batch := store.unindexed(index.collection, BATCH, session_id):
         if stop():
             return done, False
-        vectors = index.embed(units_of(store, batch))
+        vectors = _embedded(index, units_of(store, batch))
         with index.writing():
             index.upsert(vectors)
             store.note_vectors(index.collection, added=batch)
@@ -88,6 +91,13 @@ def _add(
         if progress:
             progress(done, max(total, done))
     return done, True
+
+
+def _embedded(index: Index, units: Sequence[Unit]) -> list[Vector]:
+    try:
+        return index.embed(units)
+    except Failure as error:  # also that of an endpoint which makes the vectors
+        raise IndexUnavailable(error.message, error.remedy) from error
 
 
 def units_of(store: Store, batch: Sequence[tuple[str, int]]) -> list[Unit]:

@@ -7,12 +7,14 @@ import difflib
 import importlib
 import logging
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import Any
 
 import click
 
-from assistant.cli.terminal import steady_streams
+from assistant.cli.signals import HungUp, hang_ups_raise
+from assistant.cli.terminal import Output, steady_streams
 from memory.errors import Failure
 
 # Command: its module in this package and the line that `assistant --help` shows.
@@ -28,7 +30,7 @@ COMMANDS = {
     "config": ("config", "Show and change settings."),
     "doctor": ("doctor", "Check the memory, and mend it."),
 }
-EXIT_USAGE, EXIT_INTERRUPTED = 2, 130
+EXIT_ERROR, EXIT_INTERRUPTED = 1, 130
 
 
 class Commands(click.Group):
@@ -52,14 +54,14 @@ class Commands(click.Group):
         """A known command, or `ask` with all the words. A likely slip of the pen is not sent to a model."""
         name = args[0]
         if name not in COMMANDS and not name.startswith("-"):
-            near = difflib.get_close_matches(name, COMMANDS, 1, cutoff=0.75)
-            if near:
-                ctx.fail(f"There is no command {name!r}. Did you mean {near[0]!r}? To ask it: assistant ask {name} ...")
+            if near := likely(name):
+                asked = f"To ask it: assistant ask {name} ..."
+                raise click.UsageError(f"There is no command {name!r}. Did you mean {near!r}? {asked}")
             return "ask", self.get_command(ctx, "ask"), args
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command with streams that neither odd characters nor a reader that left can break."""
+        """Run the command. A reader that left (`| head`) is met here: click would leave with another exit code."""
         with steady_streams():
             return super().invoke(ctx)
 
@@ -69,12 +71,33 @@ class Commands(click.Group):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
 
+def likely(word: str) -> str | None:
+    """The command that a word is a likely slip of. Slips keep the first letter; so "what" is a question, not `chat`."""
+    first = [name for name in COMMANDS if name[0] == word[:1].lower()]
+    return next(iter(difflib.get_close_matches(word.lower(), first, 1, cutoff=0.75)), None)
+
+
+def show_version(ctx: click.Context, _option: click.Parameter, wanted: bool) -> None:
+    """Print the version and leave; a tree that was never installed has none."""
+    if not wanted:
+        return
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        click.echo(f"assistant {version('assistant')}")
+    except PackageNotFoundError:
+        click.echo("assistant, not installed")
+    ctx.exit()
+
+
 @click.group(
     cls=Commands,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
 )
-@click.version_option(package_name="assistant", prog_name="assistant")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=show_version, help="Show the version."
+)
 @click.option("-v", "--verbose", is_flag=True, help="Show the whole traceback of an error.")
 @click.pass_context
 def group(ctx: click.Context, verbose: bool) -> None:
@@ -101,17 +124,31 @@ def main(args: Sequence[str] | None = None) -> None:
 def run(words: list[str], verbose: bool) -> int:
     """Run a command line and return the process's exit code."""
     try:
-        result = group.main(words, prog_name="assistant", standalone_mode=False)
+        with hang_ups_raise(), steady_streams():
+            result = group.main(words, prog_name="assistant", standalone_mode=False)
     except click.exceptions.Exit as leave:
         return leave.exit_code
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
+    except HungUp as hung_up:
+        return hung_up.exit_code
     except (KeyboardInterrupt, click.Abort):
         return EXIT_INTERRUPTED
-    except Failure as error:
+    except Exception as error:  # noqa: BLE001  the outermost handler: what nobody foresaw is one line, too
         if verbose:
-            raise
-        click.echo(f"assistant: {error}", err=True)
-        return error.exit_code
+            traceback.print_exc()
+        else:
+            Output().error(f"assistant: {told(error)}")
+        return error.exit_code if isinstance(error, Failure | click.ClickException) else EXIT_ERROR
     return result if isinstance(result, int) else 0
+
+
+def told(error: Exception) -> str:
+    """An error as the one line that a person is told."""
+    if isinstance(error, click.UsageError) and error.ctx:
+        return f"{error.format_message()} See: {error.ctx.command_path} --help"
+    if isinstance(error, click.ClickException):
+        return error.format_message()
+    if isinstance(error, Failure):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or 'Cannot write'}: {error.strerror}."
+    return f"{type(error).__name__}: {error}. `assistant -v ...` shows where."

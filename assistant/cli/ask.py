@@ -12,7 +12,7 @@ from assistant.app import App
 from assistant.cli.options import model_option, open_app
 from assistant.cli.terminal import Output
 from assistant.llm import Delta
-from memory.errors import BadInput, IndexUnavailable
+from memory.errors import Failure
 from memory.manager import Recalled
 
 log = logging.getLogger(__name__)
@@ -21,24 +21,20 @@ log = logging.getLogger(__name__)
 @click.command()
 @click.argument("prompt", nargs=-1)
 @model_option
-def command(prompt: tuple[str, ...], model: str | None) -> int:
+def command(prompt: tuple[str, ...], model: str | None) -> None:
     """Ask one question and print the answer alone. What is piped in belongs to the question."""
     text = question(prompt)
     app, output = open_app(model=model)
     app.log_to_file()
-    try:
-        answer(app, output, text)
-        return 0
-    finally:
-        app.close()
+    answer(app, output, text)
 
 
 def question(prompt: tuple[str, ...]) -> str:
-    """The words given and what is piped in. Raises BadInput where there is neither."""
+    """The words given and what is piped in. Raises UsageError where there is neither."""
     piped = "" if sys.stdin is None or sys.stdin.isatty() else sys.stdin.read()
     text = "\n\n".join(part for part in (" ".join(prompt).strip(), piped.strip()) if part)
     if not text:
-        raise BadInput("There is no question.", 'Write: assistant ask "..."')
+        raise click.UsageError('There is no question. Write: assistant ask "..."')
     return text
 
 
@@ -53,7 +49,7 @@ def answer(app: App, output: Output, text: str) -> None:
         chat.end()
     try:
         app.memory.sync(chat.session.id)
-    except IndexUnavailable as error:
+    except Failure as error:  # the index, or the endpoint that makes vectors
         log.warning("no vectors for %s: %s", chat.session.id, error)
 
 

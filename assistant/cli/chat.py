@@ -1,22 +1,21 @@
 """`assistant chat`: a conversation at the terminal, or with one line a message when it is piped in."""
 
-import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from types import FrameType
+from collections.abc import Callable
+from contextlib import closing
 
 import click
 
 from assistant.app import DEFAULT_LOCAL, App
 from assistant.cli.ask import show
-from assistant.cli.options import day, model_option, open_app
+from assistant.cli.options import count, day, model_option, open_app
 from assistant.cli.recall import show as show_hits
 from assistant.cli.remember import keep
+from assistant.cli.signals import HungUp
 from assistant.cli.terminal import Output, Terminal
 from assistant.errors import Interrupted
 from assistant.owed import OwedWork
-from memory.errors import Failure, IndexUnavailable
+from memory.errors import Failure
 from memory.extract import Notes
 from memory.manager import MemoryManager, Recalled
 
@@ -30,45 +29,17 @@ Enter sends; Alt-Enter begins a new line; Ctrl-C stops an answer."""
 COMMANDS = ("/help", "/new", "/recall", "/remember", "/quit")
 
 
-class HungUp(KeyboardInterrupt):
-    """The terminal was closed, or the process was asked to end. What is under way stops as for Ctrl-C."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__()
-        self.number = number
-
-
 @click.command()
 @model_option
-def command(model: str | None = None) -> int:
+def command(model: str | None = None) -> None:
     """Talk. The conversation is remembered: notes are written when it ends."""
     app, output = open_app(model=model)
     app.log_to_file()
     conversation = Conversation(app, output)
     try:
-        with hang_ups_raise():
-            conversation.run()
-    except HungUp as hung_up:
-        return 128 + hung_up.number
+        conversation.run()
     finally:
         conversation.leave()
-    return 0
-
-
-@contextmanager
-def hang_ups_raise() -> Iterator[None]:
-    """Turn SIGTERM and SIGHUP (where there is one) into HungUp."""
-
-    def raise_hung_up(number: int, _frame: FrameType | None) -> None:
-        raise HungUp(number)
-
-    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {name: signal.signal(getattr(signal, name), raise_hung_up) for name in names}
-    try:
-        yield
-    finally:
-        for name, handler in before.items():
-            signal.signal(getattr(signal, name), handler)
 
 
 class Conversation:
@@ -107,10 +78,9 @@ class Conversation:
         self._end()
 
     def leave(self) -> None:
-        """Whatever happened: mark the session as ended and let go of everything."""
+        """Whatever happened: mark the session as ended, and leave what is owed."""
         self._chat.end()
         self._work.finish()
-        self._app.close()
 
     def _handle(self, text: str) -> None:
         """One line of the person's. A failure is shown, and the conversation goes on."""
@@ -126,11 +96,13 @@ class Conversation:
         except HungUp:
             raise
         except (KeyboardInterrupt, Interrupted):
-            self._output.note("Stopped.")
-        except Failure as error:
-            self._output.error(str(error))
             if not sys.stdin.isatty():
                 raise
+            self._output.note("Stopped.")
+        except Failure as error:
+            if not sys.stdin.isatty():
+                raise
+            self._output.error(str(error))
         finally:
             self._work.go_on()
 
@@ -181,28 +153,30 @@ class Conversation:
         memory, session_id = self._app.memory, self._chat.session.id
         with memory.owing() as mine:
             if not mine:
+                self._output.note("Other notes are being written; those on this conversation follow at the next start.")
                 return
             try:
                 notes = self._app.write_notes(memory, session_id)
             except Failure as error:
                 notes = memory.extract(session_id)
                 self._output.note(f"No notes by the model: {error} Extracted ones stand in until it is there.")
-            self._output.note(f'Noted: "{notes.summary.title}", {len(notes.facts)} facts. See: assistant sessions show')
+            self._output.note(f'Noted: "{notes.summary.title}", {count(len(notes.facts), "fact")}.')
             try:
                 memory.sync(session_id)
-            except IndexUnavailable as error:
+            except Failure as error:  # the index, or the endpoint that makes vectors
                 self._output.note(f"Found by words only, for now: {error}")
 
 
 def introduction(app: App) -> str:
-    """Which model answers, and with the embedded one how to get a better one."""
+    """Which model answers, with the embedded one how to get a better one, and at the first time where all is kept."""
     choice = app.choice
-    if not choice.embedded:
-        return f"{choice.name} at {app.endpoint.host} answers. /help lists commands, Ctrl-D ends."
-    line = f"{choice.name}, a small model inside this program, answers."
+    line = f"{choice.name} answers, {'inside this program' if choice.embedded else 'at ' + app.endpoint.host}."
     if choice.name == DEFAULT_LOCAL:
-        line += " For better ones: assistant models, or set OPENAI_API_KEY."
-    return f"{line}\n/help lists commands, Ctrl-D ends."
+        line += " For a better one: assistant models"
+    lines = [line]
+    if not app.memory.store.sessions(1):
+        lines.append(f"What is said is remembered, in {app.settings.home} alone.")
+    return "\n".join([*lines, "/help lists commands, Ctrl-D ends."])
 
 
 def sources(recalled: Recalled) -> str:

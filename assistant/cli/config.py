@@ -1,11 +1,12 @@
 """`assistant config`: show and change settings."""
 
+import os
 from dataclasses import fields
+from pathlib import Path
 
 import click
 
 from assistant import settings as settings_file
-from assistant.cli.options import open_app
 from assistant.cli.terminal import Output
 
 
@@ -24,10 +25,10 @@ def list_() -> None:
     rows = [("home", str(settings.home), "ASSISTANT_HOME or default", "all of your data")]
     for one in fields(settings):
         if one.name in settings_file.NAMES:
-            value = getattr(settings, one.name)
-            text = ", ".join(value) if isinstance(value, tuple) else str(value)
+            text = shown(getattr(settings, one.name))
             rows.append((one.name, text, sources.get(one.name, "default"), one.metadata["about"]))
-    rows.append(("api_key", "set" if settings.api_key else "", sources.get("api_key", "default"), "never shown"))
+    about = "the endpoint's key: from the environment only, never shown"
+    rows.append(("api_key", "set" if settings.api_key else "", sources.get("api_key", "default"), about))
     Output().table(["setting", "value", "from", "what it is"], rows)
 
 
@@ -36,22 +37,35 @@ def list_() -> None:
 @click.argument("value")
 def set_(name: str, value: str) -> None:
     """Write a setting into config.toml."""
-    app, output = open_app()
-    settings_file.store(app.settings.home, name, value)
-    output.note(f"{name} is {value!r} now.")
+    settings_file.store(home(), name, value)
+    tell(name)
 
 
 @command.command()
 @click.argument("name")
 def unset(name: str) -> None:
     """Take a setting out of config.toml."""
-    app, output = open_app()
-    settings_file.store(app.settings.home, name, None)
-    output.note(f"{name} is at its default now.")
+    settings_file.store(home(), name, None)
+    tell(name)
 
 
 @command.command()
 def path() -> None:
     """Print where config.toml lies."""
-    app, _ = open_app()
-    click.echo(app.settings.home / settings_file.FILE)
+    click.echo(home() / settings_file.FILE)
+
+
+def home() -> Path:
+    """The owner's folder, found without config.toml: a file with an error can still be found and changed."""
+    return settings_file.home_folder(os.environ)
+
+
+def tell(name: str) -> None:
+    """Say what a setting is now, and where from: the environment wins over the file."""
+    settings, sources = settings_file.load()
+    Output().note(f"{name} is {shown(getattr(settings, name))!r} now, from {sources.get(name, 'default')}.")
+
+
+def shown(value: object) -> str:
+    """A setting's value as people write it."""
+    return os.pathsep.join(value) if isinstance(value, tuple) else str(value)

@@ -6,28 +6,49 @@ from pathlib import Path
 import click
 
 from assistant.app import App
-from assistant.cli.options import open_app
+from assistant.cli.options import count, open_app
 from assistant.cli.terminal import Output
-from memory.errors import IndexUnavailable, StoreError
+from memory.errors import Failure, IndexUnavailable, StoreError
 from memory.files import close_to_others
 from memory.sync import rebuild
 
+QUICK_BYTES = 200_000_000  # a model file up to this size is read in half a second, so it is always checked
+SHOWN = 10  # lines of damage of one kind
+
 
 @click.command()
-@click.option("--fix", is_flag=True, help="Mend: close files to others, build the full-text and vector index anew.")
-def command(fix: bool) -> int:
-    """Check files, store and index. Leaves with 1 where something is damaged; owed work is no damage."""
+@click.option("--fix", is_flag=True, help="Mend: close files to others, build the indexes anew, drop bad model files.")
+@click.option("--models", is_flag=True, help="Check large model files, too; they are read whole.")
+def command(fix: bool, models: bool) -> int:
+    """Check files, store, index and models. Leaves with 1 where something is damaged; owed work is no damage."""
     app, output = open_app()
-    damage = check_files(app, fix) + check_store(app, fix) + check_index(app, output, fix)
+    try:
+        for line in overview(app):
+            click.echo(line)
+        damage = [*check_files(app, fix), *check_store(app, fix), *check_index(app, output, fix)]
+    except StoreError as error:
+        raise Failure(error.message, "Put a copy of it back, or import an export into another home.") from error
+    damage += check_models(app, output, fix, models)
     for line in damage:
         output.error(line)
     for line in owed(app):
         click.echo(line)
     if not damage:
-        click.echo(f"{app.settings.home} is sound.")
+        click.echo("All is sound.")
     elif not fix:
         output.note("Mend it with: assistant doctor --fix")
     return int(bool(damage))
+
+
+def overview(app: App) -> list[str]:
+    """Where the memory lies and how much there is."""
+    home, number = app.settings.home, app.memory.store.number
+    size = sum(path.stat().st_size for path in home.rglob("*") if path.is_file() and not path.is_symlink())
+    sessions, messages, facts, vectors = (
+        number(f"SELECT count(*) FROM {table}") for table in ("sessions", "messages", "facts", "vectors")
+    )
+    counts = [count(sessions, "session"), count(messages, "message"), count(facts, "fact"), count(vectors, "vector")]
+    return [f"{home}: {size / 1e6:,.1f} MB", ", ".join(counts)]
 
 
 def check_files(app: App, fix: bool) -> list[str]:
@@ -35,7 +56,8 @@ def check_files(app: App, fix: bool) -> list[str]:
     home = app.settings.home
     if fix:
         close_to_others(home)
-    return [f"{path} can be read by others." for path in [home, *home.rglob("*")] if open_to_others(path)]
+    found = [f"{path} can be read by others." for path in [home, *home.rglob("*")] if open_to_others(path)]
+    return [*found[:SHOWN], f"... and {len(found) - SHOWN} more."] if len(found) > SHOWN else found
 
 
 def open_to_others(path: Path) -> bool:
@@ -74,10 +96,30 @@ def check_index(app: App, output: Output, fix: bool) -> list[str]:
     return [] if there == listed else [f"The index holds {there} vectors where the store lists {listed}."]
 
 
+def check_models(app: App, output: Output, fix: bool, large: bool) -> list[str]:
+    """Whether the model files are those that the table pins. A bad one is of no use; `fix` drops it."""
+    from assistant.weights import installed, verify
+
+    damage = []
+    for one in installed(app.settings.weights):
+        if (one.bytes > QUICK_BYTES and not large) or verify(one.path) is not False:
+            continue
+        if fix:
+            one.path.unlink()
+            output.note(f"{one.path} was damaged and is gone. Fetch it again: assistant models pull {one.name}")
+        else:
+            damage.append(f"{one.path} is damaged.")
+    return damage
+
+
 def owed(app: App) -> list[str]:
     """What is to be done yet, in lines; the next chat does it."""
     store = app.memory.store
     sessions = len(store.owed(""))
     vectors = store.count_unindexed(app.index.collection)
-    lines = [f"{sessions} sessions are owed notes (assistant sessions summarize --pending)."] if sessions else []
-    return lines + ([f"{vectors} vectors are to be made; words find everything."] if vectors else [])
+    lines = []
+    if sessions:
+        lines.append(f"Owed: notes on {count(sessions, 'session')}. Now: assistant sessions summarize --pending")
+    if vectors:
+        lines.append(f"Owed: {count(vectors, 'vector')}; until then words find them.")
+    return lines

@@ -1,12 +1,11 @@
 """`assistant export`: the memory as a file."""
 
-import sys
-from io import TextIOWrapper
 from pathlib import Path
 
 import click
 
-from assistant.cli.options import open_app, session_named
+from assistant.cli.options import count, open_app, session_named
+from assistant.cli.terminal import document_stream
 from memory.export import Format, write, write_file
 
 
@@ -21,12 +20,11 @@ def command(path: Path | None, form: Format | None, session_id: str | None) -> N
     sessions = [session_named(store, session_id)] if session_id else store.sessions()[::-1]
     form = form or form_of(path)
     if path is None or str(path) == "-":
-        if isinstance(sys.stdout, TextIOWrapper):
-            sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # whatever the terminal's: it is read back
-        write(store, sessions, sys.stdout, form)
+        with document_stream() as out:
+            write(store, sessions, out, form)
         return
     write_file(store, sessions, path, form)
-    output.note(f"Wrote {len(sessions)} sessions to {path}.")
+    output.note(f"Wrote {count(len(sessions), 'session')} to {path}.")
 
 
 def form_of(path: Path | None) -> Format:

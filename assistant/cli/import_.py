@@ -5,7 +5,8 @@ from pathlib import Path
 import click
 
 from assistant.app import App
-from assistant.cli.options import file_path, open_app
+from assistant.cli.options import count, file_path, open_app
+from assistant.cli.sessions import settle
 from assistant.cli.terminal import Output
 
 SHOWN_PROBLEMS = 10
@@ -37,9 +38,10 @@ def command(path: Path, form: str, mine: bool, no_embed: bool, summarize: str) -
             owes=summarize != "none",
             progress=lambda done, _total: progress.update(done),
         )
-    click.echo(f"{report.sessions} sessions, {report.messages} messages, {report.facts} facts are new.")
+    new = (count(report.sessions, "session"), count(report.messages, "message"), count(report.facts, "fact"))
+    click.echo(f"{', '.join(new)} are new.")
     if report.conflicts:
-        output.note(f"{report.conflicts} messages are there with other words; they stay as they are.")
+        output.note(f"There already, with other words, and left as they are: {count(report.conflicts, 'message')}.")
     for bad in report.bad[:SHOWN_PROBLEMS]:
         output.error(f"line {bad.line}: {bad.reason}")
     if len(report.bad) > SHOWN_PROBLEMS:
@@ -47,7 +49,7 @@ def command(path: Path, form: str, mine: bool, no_embed: bool, summarize: str) -
     if not no_embed:
         embed(app, output)
     if summarize == "now":
-        write_notes(app, output)
+        settle(app, output)
     return int(bool(report.bad))
 
 
@@ -55,13 +57,3 @@ def embed(app: App, output: Output) -> None:
     """Make the vectors that are missing. Words find everything already; Ctrl-C leaves the rest for later."""
     with output.progress("making vectors (words are found already)", 1.0) as progress:
         app.memory.sync(progress=lambda done, total: progress.update(done / total, f"{done} of {total}"))
-
-
-def write_notes(app: App, output: Output) -> None:
-    """Write the notes that are owed, now."""
-    from assistant.cli.sessions import settle
-
-    try:
-        settle(app, output)
-    finally:
-        app.close()

@@ -6,6 +6,15 @@ import click
 
 from assistant.cli.options import file_path, open_app
 from assistant.cli.terminal import Output
+from memory.errors import Failure
+
+BETTER = """\
+For better answers, one of these:
+  OPENAI_API_KEY=...                          a model of OpenAI's
+  OPENAI_BASE_URL=http://HOST/v1              any server that speaks its API
+  assistant models pull qwen2.5-coder-1.5b    a larger one on this machine
+  assistant models add FILE.gguf              a file of your own
+and choose it with --model NAME, or for good: assistant config set model NAME"""
 
 
 @click.group(invoke_without_command=True)
@@ -29,9 +38,13 @@ def list_() -> None:
         if one.name not in there:
             rows.append((one.name, f"{one.bytes / 1e6:,.0f} MB", f"assistant models pull {one.name}"))
     output.table(["model", "size", "where, or how to get it"], rows)
-    choice = app.choice
-    where = "inside this program" if choice.embedded else app.endpoint.host
-    output.note(f"{choice.name} ({where}, window {choice.info.context_tokens:,} tokens) answers now.")
+    try:
+        choice = app.choice
+        where = "inside this program" if choice.embedded else f"at {app.endpoint.host}"
+        output.note(f"{choice.name}, {where}, answers now (window {choice.info.context_tokens:,} tokens).")
+    except Failure as error:
+        output.note(f"None answers now: {error}")
+    output.note(BETTER)
 
 
 @command.command()
@@ -42,7 +55,8 @@ def add(file: Path, name: str | None) -> None:
     from assistant.weights import add as add_file
 
     app, output = open_app()
-    added = add_file(file, app.settings.weights, name)
+    with output.progress(f"adding {file.name}", 1.0) as progress:
+        added = add_file(file, app.settings.weights, name, lambda done, total: progress.update(done / max(1, total)))
     output.note(f"Added. Use it with: assistant chat --model {added.name}")
 
 

@@ -10,6 +10,7 @@ import click
 from assistant.app import App
 from assistant.cli.terminal import Output
 from memory.errors import BadInput, NothingFound
+from memory.manager import MemoryManager
 from memory.records import HitKind, Scope, Session
 from memory.session import now
 from memory.store import Store
@@ -24,7 +25,13 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON f
 def scope_options(command: F) -> F:
     """--after, --before, --as-of, --session and --kind."""
     for option in (
-        click.option("--kind", "kinds", multiple=True, type=click.Choice(["summary", "fact", "message"])),
+        click.option(
+            "--kind",
+            "kinds",
+            multiple=True,
+            type=click.Choice(["summary", "fact", "message"]),
+            help="Only hits of this kind; may be given again.",
+        ),
         click.option("--session", "session_id", metavar="ID", help="Only this session."),
         click.option("--as-of", metavar="D", help="The memory as it was at the end of D."),
         click.option("--before", metavar="D", help="Only what was said before D."),
@@ -35,9 +42,11 @@ def scope_options(command: F) -> F:
 
 
 def open_app(**flags: Any) -> tuple[App, Output]:
-    """The program's parts and where it prints."""
+    """The program's parts, let go of when the command ends, and where it prints."""
     output = Output()
-    return App.from_flags(output.note, **flags), output
+    app = App.from_flags(output.note, **flags)
+    click.get_current_context().call_on_close(app.close)
+    return app, output
 
 
 def scope_of(
@@ -48,18 +57,25 @@ def scope_of(
     session_id: str | None,
     kinds: tuple[HitKind, ...],
 ) -> Scope:
-    """The scope that the options name. Raises BadInput for dates that are none, NothingFound for unknown sessions."""
-    from memory.dates import span
-
-    moment = now()
-    starts: list[datetime] = [span(before, moment)[0]] if before else []
-    ends: list[datetime] = [span(as_of, moment)[1]] if as_of else []
+    """The scope that the options name. Raises UsageError for dates that are none, NothingFound for unknown sessions."""
+    starts = [dates(before)[0]] if before else []
+    ends = [dates(as_of)[1]] if as_of else []
     return Scope(
-        after=span(after, moment)[0] if after else None,
+        after=dates(after)[0] if after else None,
         before=min(starts + ends, default=None),
         session_id=session_named(store, session_id).id if session_id else None,
         kinds=kinds,
     )
+
+
+def dates(text: str) -> tuple[datetime, datetime]:
+    """The first moment that a date means, and the first that it no longer does. Raises UsageError for what is none."""
+    from memory.dates import span
+
+    try:
+        return span(text, now())
+    except BadInput as error:
+        raise click.UsageError(str(error)) from error
 
 
 def session_named(store: Store, name: str) -> Session:
@@ -70,6 +86,23 @@ def session_named(store: Store, name: str) -> Session:
     if len(found) > 1:
         raise BadInput(f"{name!r} begins several ids: {', '.join(one.id for one in found[:4])}.", "Write more of it.")
     return found[0]
+
+
+def settled_session(memory: MemoryManager, name: str) -> Session:
+    """A session that no conversation goes on in, ended if its process was killed. Raises BadInput, NothingFound."""
+    found = session_named(memory.store, name)
+    if found.state != "open":
+        return found
+    memory.close_abandoned()
+    found = session_named(memory.store, found.id)
+    if found.state == "open":
+        raise BadInput(f"{found.id} is still going on.", "End it first.")
+    return found
+
+
+def count(number: int, noun: str) -> str:
+    """A number with its noun: "1 fact", "2 facts"."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def day(at: datetime) -> str:

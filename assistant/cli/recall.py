@@ -11,8 +11,7 @@ from typing import Any
 import click
 
 from assistant.app import App
-from assistant.cli.markdown import printable
-from assistant.cli.options import file_path, json_option, open_app, scope_of, scope_options
+from assistant.cli.options import day, file_path, json_option, open_app, scope_of, scope_options
 from assistant.cli.terminal import Output
 from memory.errors import BadInput, NothingFound
 from memory.manager import Recalled
@@ -28,7 +27,7 @@ class Query:
     """One question; `id` comes back in the answer, `at` is its "now"."""
 
     text: str
-    id: str | None = None
+    id: Any = None
     at: datetime | None = None
 
 
@@ -64,7 +63,7 @@ def command(
     queries: Path | None,
 ) -> int:
     """Find what was said before: messages, facts and summaries, the best first."""
-    if bool(query) == bool(queries):
+    if bool(" ".join(query).strip()) == bool(queries):
         raise click.UsageError("Give a question, or --queries FILE.")
     app, output = open_app()
     scope = scope_of(app.memory.store, after, before, as_of, session_id, kinds)
@@ -76,7 +75,7 @@ def command(
         took_ms = (time.perf_counter() - began) * 1000
         found = found or bool(recalled.hits)
         if as_json or queries:
-            click.echo(json.dumps(answer(one, recalled, took_ms, explain), ensure_ascii=False))
+            output.json(answer(one, recalled, took_ms, explain))
         else:
             show(output, recalled, explain)
     if not found and not queries:
@@ -100,7 +99,7 @@ def read_queries(path: Path) -> Iterator[Query]:
         try:
             given = json.loads(line)
             at = datetime.fromisoformat(given["at"]).astimezone() if given.get("at") else None
-            yield Query(str(given["query"]), str(given["id"]), at)
+            yield Query(str(given["query"]), given["id"], at)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise BadInput(
                 f'{path}, line {number}: not {{"id", "query", "at"?}}: {error}.', "Mend the line."
@@ -135,10 +134,12 @@ def show(output: Output, recalled: Recalled, explain: bool) -> None:
     if recalled.trouble:
         output.note(recalled.trouble)
     for rank, hit in enumerate(recalled.hits, 1):
-        head = f"{rank}. {hit.at.astimezone():%Y-%m-%d}  {hit.kind}  {hit.title or 'untitled'}  [{hit.session_id}]"
-        click.secho(printable(head), bold=True)
-        text = " ".join(hit.text.split())
-        click.echo("   " + printable(text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + " …"))
-        if explain:
-            found = "  ".join(f"{name} {value}" for name, value in hit.why.items())
-            click.secho(f"   score {hit.score}  {found}  tokens {hit.tokens}  origin {hit.origin}", dim=True)
+        head = f"{rank}. {day(hit.at)} {hit.kind}, {hit.title or 'untitled'} [{hit.session_id}]"
+        text = hit.text if len(hit.text) <= SHOWN_CHARACTERS else hit.text[:SHOWN_CHARACTERS] + " …"
+        output.entry(head, text, reason(hit, explain))
+
+
+def reason(hit: Hit, explain: bool) -> str:
+    """What found a hit, if that is to be told."""
+    found = "  ".join(f"{name} {value}" for name, value in hit.why.items())
+    return f"score {hit.score}  {found}  tokens {hit.tokens}  origin {hit.origin}" if explain else ""

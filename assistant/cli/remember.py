@@ -7,16 +7,16 @@ import click
 from assistant.app import App
 from assistant.cli.options import open_app
 from assistant.cli.terminal import Output
-from memory.errors import BadInput, IndexUnavailable
+from memory.errors import Failure
 
 
 @click.command()
 @click.argument("text", nargs=-1)
 def command(text: tuple[str, ...]) -> None:
-    """Note something by hand. Without TEXT it is read from standard input."""
-    words = " ".join(text) if text else sys.stdin.read()
+    """Note something by hand. Without TEXT it is what is piped in."""
+    words = " ".join(text) if text or sys.stdin.isatty() else sys.stdin.read()
     if not words.strip():
-        raise BadInput("There is nothing to remember.", 'Write: assistant remember "..."')
+        raise click.UsageError('There is nothing to remember. Write: assistant remember "..."')
     app, output = open_app()
     keep(app, output, words)
 
@@ -26,6 +26,6 @@ def keep(app: App, output: Output, text: str) -> None:
     fact = app.memory.note(text)
     try:
         app.memory.sync(fact.session_id)
-    except IndexUnavailable as error:
+    except Failure as error:  # the index, or the endpoint that makes vectors
         output.note(f"Found by words only, for now: {error}")
     output.note(f"Remembered, as session {fact.session_id}.")

@@ -1,22 +1,34 @@
 """`assistant sessions`: list, show, summarize or remove conversations."""
 
-import json
-import sys
 from typing import Any
 
 import click
 
 from assistant.app import App
-from assistant.cli.markdown import printable
-from assistant.cli.options import day, json_option, model_option, open_app, session_named, yes_option
-from assistant.cli.terminal import confirm
+from assistant.cli.markdown import one_line
+from assistant.cli.options import (
+    count,
+    day,
+    json_option,
+    model_option,
+    open_app,
+    session_named,
+    settled_session,
+    yes_option,
+)
+from assistant.cli.terminal import confirm, document_stream
 from memory.errors import BadInput, NothingFound
 from memory.records import Session
 
+EXIT_REFUSED = 4
 
-@click.group()
-def command() -> None:
-    """List, show, summarize or remove conversations."""
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def command(ctx: click.Context) -> None:
+    """List, show, summarize or remove conversations. Alone it lists them."""
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(list_)
 
 
 @command.command("list")
@@ -29,7 +41,7 @@ def list_(limit: int, every: bool, as_json: bool) -> None:
     sessions = app.memory.store.sessions(-1 if every else limit)
     if as_json:
         for session in sessions:
-            click.echo(json.dumps(as_object(session), ensure_ascii=False))
+            output.json(as_object(session))
     elif sessions:
         rows = [(one.id, day(one.started_at), one.state, one.title) for one in sessions]
         output.table(["id", "day", "state", "title"], rows)
@@ -60,7 +72,8 @@ def show(session: str, as_json: bool) -> None:
 
     app, _ = open_app()
     found = session_named(app.memory.store, session)
-    write(app.memory.store, [found], sys.stdout, "jsonl" if as_json else "md")
+    with document_stream() as out:
+        write(app.memory.store, [found], out, "jsonl" if as_json else "md")
 
 
 @command.command()
@@ -72,23 +85,20 @@ def summarize(session: str | None, pending: bool, model: str | None) -> int:
     if pending == bool(session):
         raise click.UsageError("Give a session, or --pending.")
     app, output = open_app(model=model)
-    try:
-        if pending:
-            return settle(app, output)
-        found = session_named(app.memory.store, session or "")
-        if app.memory.by_hand(found.id):
-            raise BadInput(f"{found.id} was noted by hand.", "It needs no other notes.")
-        app.memory.store.want_notes(found.id)
-        with output.progress("notes") as progress:
-            progress.update(0, found.id)
-            notes = app.write_notes(app.memory, found.id)
-            app.memory.sync(found.id)
-        if notes.problem:
-            output.note(f"The model's notes were refused ({notes.problem}); extracted ones stand in.")
-        click.echo(printable(notes.summary.title))
-        return 0
-    finally:
-        app.close()
+    if pending:
+        return settle(app, output)
+    found = settled_session(app.memory, session or "")
+    if app.memory.by_hand(found.id):
+        raise BadInput(f"{found.id} was noted by hand.", "It needs no other notes.")
+    app.memory.store.want_notes(found.id)
+    with output.progress("notes") as progress:
+        progress.update(0, found.id)
+        notes = app.write_notes(app.memory, found.id)
+        app.memory.sync(found.id)
+    if notes.problem:
+        output.note(f"The model's notes were refused ({notes.problem}); extracted ones stand in.")
+    click.echo(one_line(notes.summary.title))
+    return 0
 
 
 def settle(app: App, output: Any) -> int:
@@ -97,7 +107,7 @@ def settle(app: App, output: Any) -> int:
 
     with output.progress("owed work") as progress:
         done = owed.settle(app.memory, app.write_notes, app.choice.name, say=lambda line: progress.update(0, line))
-    click.echo(f"{done.closed} killed sessions ended, {done.noted} noted, {done.indexed} vectors made.")
+    click.echo(f"{count(done.closed, 'killed session')} ended, {done.noted} noted, {done.indexed} vectors made.")
     if done.left:
         output.error(f"Some stays owed: {done.left}")
     return int(bool(done.left))
@@ -111,14 +121,15 @@ def rm(session: str, dry_run: bool, yes: bool) -> int:
     """Remove a conversation with its notes and vectors, for good."""
     app, output = open_app()
     store = app.memory.store
-    found = session_named(store, session)
+    found = settled_session(app.memory, session)
     messages, facts = len(store.transcript(found.id)), len(store.facts_of(found.id))
-    label = f"{found.id} {printable(found.title)!r}: {messages} messages, {facts} facts"
+    label = f'{found.id} "{one_line(found.title)}" with {count(messages, "message")} and {count(facts, "fact")}'
     if dry_run:
         click.echo(f"Would remove {label}.")
         return 0
     if not yes and not confirm(f"Remove {label}?"):
-        return 4
+        output.note("Nothing was removed.")
+        return EXIT_REFUSED
     if not app.memory.remove(found.id):
         output.note("Another process still reads the old pages; their bytes go when it has ended.")
     output.note(f"Removed {label}.")

@@ -7,13 +7,15 @@ talk; streams are looked up when they are used, because the prompt puts others i
 import contextlib
 import functools
 import io
+import json
 import os
 import sys
+import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol, TextIO
 
 from assistant.cli.markdown import Blocks, fitted, laid_out, laid_out_table, one_line, printable, rows_of, well_formed
 from memory.errors import Failure
@@ -38,9 +40,32 @@ def steady_streams() -> Iterator[None]:
         yield
         sys.stdout.flush()
     except BrokenPipeError:
-        # Python flushes once more when it ends; what is left goes nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         raise SystemExit(BROKEN_PIPE) from None
+    except OSError:
+        _drop_output()
+        raise
+
+
+def _drop_output() -> None:
+    """Let go of what cannot be written: Python flushes once more when it ends, and would fail again."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextlib.contextmanager
+def document_stream() -> Iterator[TextIO]:
+    """Standard output for a document: UTF-8 as it is, or at a terminal without what could steer it."""
+    if sys.stdout.isatty():
+        held = io.StringIO()
+        yield held
+        sys.stdout.write(printable(held.getvalue()))
+        return
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # whatever the system's: it is read back
+    yield sys.stdout
 
 
 def confirm(question: str) -> bool:
@@ -207,6 +232,21 @@ class Output:
             sys.stdout.writelines(line + "\n" for line in lines)
             sys.stdout.flush()
 
+    def entry(self, head: str, text: str, foot: str = "") -> None:
+        """Show one of several finds: a line that names it, and what it says below, set in."""
+        lines = [_styled(line, _BOLD, sys.stdout) for line in _set_in(head, sys.stdout, "")]
+        lines += _set_in(text, sys.stdout, "   ")
+        lines += [_styled(line, _DIM, sys.stdout) for line in _set_in(foot, sys.stdout, "   ")]
+        with self._lock:
+            sys.stdout.writelines(line + "\n" for line in lines)
+            sys.stdout.flush()
+
+    def json(self, value: Any) -> None:
+        """Print an object as JSON on one line."""
+        line = json.dumps(value, ensure_ascii=False)
+        with self._lock:
+            sys.stdout.write((printable(line) if sys.stdout.isatty() else line) + "\n")
+
     @contextlib.contextmanager
     def progress(self, label: str, total: float | None = None) -> Iterator["Progress"]:
         """Show how far something has come: a line that changes at a terminal, a line now and then elsewhere."""
@@ -258,7 +298,7 @@ class Progress:
         if now < self._due:
             return
         self._due = now + self._every_s
-        share = f"{done / self._total:4.0%}" if self._total else f"{done:g}"
+        share = f"{done / self._total:4.0%}" if self._total else f"{done:g}" if done else ""
         self._show(one_line(f"{self._label} {share} {text}"))
 
 
@@ -379,16 +419,39 @@ def _unechoed() -> Iterator[None]:
         termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
 
 
+_BOLD = "\x1b[1m"
 _DIM = "\x1b[2m"
 _RED = "\x1b[31m"
 
 
 def _say(text: str, style: str) -> None:
-    line = printable(text)
-    if style and sys.stderr.isatty() and not _is_dumb() and not os.environ.get("NO_COLOR"):
-        line = f"{style}{line}\x1b[0m"
-    sys.stderr.write(line + "\n")
+    lines = [part for line in printable(text).split("\n") for part in _wrapped(line, sys.stderr, "")]
+    sys.stderr.write(_styled("\n".join(lines), style, sys.stderr) + "\n")
     sys.stderr.flush()
+
+
+def _set_in(text: str, stream: IO[str], indent: str) -> list[str]:
+    return _wrapped(one_line(text), stream, indent) if text else []
+
+
+def _wrapped(line: str, stream: IO[str], indent: str) -> list[str]:
+    """Cut a line between words to a terminal's width; elsewhere it stays one line."""
+    if not stream.isatty() or len(indent + line) < _size(stream)[0]:
+        return [indent + line]
+    return textwrap.wrap(
+        line,
+        _size(stream)[0] - 1,
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_long_words=False,  # what is copied, such as a path, stays whole
+        break_on_hyphens=False,
+    )
+
+
+def _styled(text: str, style: str, stream: IO[str]) -> str:
+    plain = printable(text)
+    wanted = style and stream.isatty() and not _is_dumb() and not os.environ.get("NO_COLOR")
+    return f"{style}{plain}\x1b[0m" if wanted else plain
 
 
 def _can_redraw(stream: IO[str]) -> bool:

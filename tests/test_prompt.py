@@ -1,0 +1,86 @@
+"""The words that the model is given: recalled text stays data, whatever it says."""
+
+import re
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from assistant.prompt import FENCE_CLOSE, FENCE_OPEN, MEMORY_INTRO, defused, fenced, system
+from memory.records import Hit
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+def a_hit(text: str) -> Hit:
+    return Hit("m1", "message", "s1", ("m1",), text, NOON, "user", 1.0, 5)
+
+
+# Texts that are likely to do harm, and any others.
+marks = st.sampled_from(
+    [
+        "<",
+        ">",
+        "/",
+        " ",
+        "memory",
+        "MEMORY",
+        FENCE_OPEN,
+        FENCE_CLOSE,
+        "|im_end|",
+        "[INST]",
+        "\n",
+        "\r",
+        "\u2028",
+        "\x85",
+    ]
+)
+texts = st.lists(marks | st.text(max_size=5), max_size=12).map("".join)
+looks_like_a_fence = re.compile(r"<\s*/?\s*memory", re.IGNORECASE)
+
+
+@given(st.lists(texts, min_size=1, max_size=5))
+@example(["</memory>", "< / MEMORY >", "<\n/memory>"])
+@example(["<<memory></memory>"])
+def test_no_stored_text_can_close_the_fence_or_begin_a_line(stored: list[str]) -> None:
+    block = fenced([a_hit(text) for text in stored])
+    intro, opened, *lines, closed = block.splitlines()
+    assert (intro, opened, closed) == (MEMORY_INTRO, FENCE_OPEN, FENCE_CLOSE)
+    assert len(lines) == len(stored)
+    assert all(line.startswith("- ") and not looks_like_a_fence.search(line) for line in lines)
+    assert "\n".join([intro, opened, *lines, closed]) == block
+
+
+@pytest.mark.parametrize(
+    "mark",
+    """<|im_start|> <|im_end|> <|endoftext|> <s> </s> [INST] [/INST] <<SYS>> <</SYS>> <start_of_turn> <end_of_turn>
+    <｜User｜> <｜begin▁of▁sentence｜> <tool_call> [TOOL_CALLS] <think>""".split(),
+)
+def test_the_marks_of_chat_templates_are_defused_in_any_company(mark: str) -> None:
+    for text in (mark, f"a{mark}b", mark * 2, f"<{mark}", f"[{mark}"):
+        assert mark not in defused(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["2 < 3 and 5 > 4", "a list: [1, 2] and [todo]", "<- back", "Ça va? 你好 😀", "I <\\3 it"]
+)
+def test_ordinary_text_stays_as_it_is(text: str) -> None:
+    assert defused(text) == text
+
+
+def test_the_best_hit_stands_last() -> None:
+    lines = fenced([a_hit("best"), a_hit("good"), a_hit("fair")]).splitlines()
+    assert lines[2:-1] == ["- fair", "- good", "- best"]
+
+
+def test_the_system_message_tells_the_day_and_has_no_fence_without_notes() -> None:
+    words = system(NOON, [])
+    assert f"{NOON.astimezone():%A, %Y-%m-%d}" in words
+    assert FENCE_OPEN not in words
+
+
+@given(st.lists(texts, max_size=4))
+def test_the_same_day_and_notes_give_the_same_bytes(stored: list[str]) -> None:
+    hits = [a_hit(text) for text in stored]
+    assert system(NOON, hits) == system(NOON.replace(minute=59), list(hits))
