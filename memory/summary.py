@@ -249,8 +249,8 @@ def _checked(session_id: str, draft: Draft, said: Sequence[Said], writer: str, c
     gist, dropped = _kept_gist(draft.gist, source, days)
     title = draft.title if good_title(draft.title, source, days) else title_of([one.message for one in said])
     facts, failed = _kept_facts(session_id, draft.facts, said, now.tzinfo)
-    if not facts:  # a model that notes none loses what the owner told; his own sentences cannot be wrong
-        facts = extract(session_id, [one.message for one in said], now).facts
+    if not any(fact.status == "kept" for fact in facts):  # else what the owner told would be lost until a review
+        facts = (*facts, *extract(session_id, [one.message for one in said], now).facts)
     if too_long([title, gist, *(fact.text for fact in facts)], sum(count(text) for text in texts), count):
         raise _Refused("the notes are longer than the conversation")
     origin = summary_origin(one.origin for one in said)
