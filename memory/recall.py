@@ -7,25 +7,23 @@ then drops what fails the gate, since a ranking always has a first and cannot te
 import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from memory import words
-from memory.records import IMPORTED, USER, Fact, Hit, Message, Scope, Summary
+from memory import scoring, when, words
+from memory.records import IMPORTED, RECALLED, USER, Fact, Hit, Message, Scope, Summary
+from memory.scoring import Candidate, Record
 from memory.store import Store
 from memory.units import LETTERS, parsed, unit_id
 
-Nearest = Callable[[str, int], Sequence[tuple[str, float]]]  # (question, limit) -> [(unit id, cosine)], best first
-Record = Message | Summary | Fact
+__all__ = ["Candidate", "find", "hit", "select"]
 
-CANDIDATES = 100  # of each arm: beyond, neither arm finds much that the other would lift into the first ten
+Nearest = Callable[[str, int], Sequence[tuple[str, float]]]  # (question, limit) -> [(unit id, cosine)], best first
+
+CANDIDATES = 200  # of each arm: beyond, neither finds much that the other parts would lift into the first ten
 SCOPED_CANDIDATES = 1000  # vectors know neither dates nor sessions: ask for more where a scope will drop most
-WORDS_WEIGHT, VECTOR_WEIGHT = 1.0, 1.0  # the arms fail on different questions; neither is better by itself
-FACT_LIFT = 0.4  # a fact speaks for the messages it rests on, less than they for themselves
-SESSION_LIFT = 0.05  # what else of the same session matches tells that the session is the right one
-USER_BONUS = 0.1  # the owner's own words answer more questions than the assistant's long replies
-SUMMARY_FACTOR = 0.8  # a gist matches many questions a little
+AROUND = 30  # best candidates whose neighbours in the talk are brought in: a reply need not share the question's words
 
 # The gate, for prompts only. A hit passes by its meaning alone, or by its words if its meaning does not say otherwise.
 GATE_COSINE = 0.38
@@ -35,19 +33,6 @@ SESSION_SHARE = 6  # hits of one session in a prompt, so that one long talk does
 PASSAGE_TOKENS = 120  # of a long message, what is shown: a paragraph
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A record that may answer, with the raw scores of both arms (0: not found by that arm)."""
-
-    kind: str
-    seq: int
-    record: Record
-    bm25: float
-    cosine: float
-    score: float = 0.0
-    lift: float = 0.0
-
-
 def find(
     store: Store,
     question: str,
@@ -55,16 +40,20 @@ def find(
     scope: Scope,
     skip: Collection[str] = (),
     mode: str = "both",
+    at: datetime | None = None,
 ) -> list[Candidate]:
     """All candidates for a question, best first. `skip` names units that need not be found again.
 
-    `mode` is words, vectors or both; without `nearest` (no index) words answer alone.
+    `mode` is words, vectors or both; without `nearest` (no index) words answer alone. `at` is when it is asked.
     """
     limit = SCOPED_CANDIDATES if scope.after or scope.before or scope.session_id or scope.kinds else CANDIDATES
     bm25 = words.search(store, question, CANDIDATES, scope) if mode != "vectors" else {}
     cosine = {parsed(unit): score for unit, score in nearest(question, limit)} if nearest and mode != "words" else {}
-    found = [one for one in _load(store, bm25, cosine) if _in_scope(store, one, scope) and not _skipped(one, skip)]
-    return _ranked(store, found, scope, skip)
+    found = _kept(store, _load(store, bm25, cosine), scope, skip)
+    evidence = store.evidence_seqs(one.seq for one in found if one.kind == "f")
+    brought = {seq for messages in evidence.values() for seq in messages} | _around(found)
+    found += _kept(store, _load(store, {("m", seq): 0.0 for seq in brought - _seqs(found)}, {}), scope, skip)
+    return _ranked(question, found, evidence, scope, at or datetime.now().astimezone())
 
 
 def _load(
@@ -82,8 +71,31 @@ def _load(
     ]
 
 
+def _kept(store: Store, found: list[Candidate], scope: Scope, skip: Collection[str]) -> list[Candidate]:
+    return [one for one in found if _spoken(one.record) and _in_scope(store, one, scope) and not _skipped(one, skip)]
+
+
+def _spoken(record: Record) -> bool:
+    """Whether it is among what is searched: no tool's result, nothing recalled, no retired fact."""
+    if isinstance(record, Message):
+        return record.role in ("user", "assistant") and record.origin != RECALLED and bool(record.content)
+    return not (isinstance(record, Fact) and record.retired_by is not None)
+
+
 def _skipped(one: Candidate, skip: Collection[str]) -> bool:
-    return unit_id(one.kind, one.seq) in skip or (isinstance(one.record, Fact) and one.record.retired_by is not None)
+    return unit_id(one.kind, one.seq) in skip
+
+
+def _seqs(found: list[Candidate]) -> set[int]:
+    return {one.seq for one in found if one.kind == "m"}
+
+
+def _around(found: list[Candidate]) -> set[int]:
+    """The numbers next to the best messages of each arm; which of them are in the same session is seen later."""
+    messages = [one for one in found if one.kind == "m"]
+    by_words = sorted(messages, key=lambda one: -one.bm25)[:AROUND]
+    by_meaning = sorted(messages, key=lambda one: -one.cosine)[:AROUND]
+    return {one.seq + step for one in by_words + by_meaning for step in (-2, -1, 1, 2)}
 
 
 def _in_scope(store: Store, one: Candidate, scope: Scope) -> bool:
@@ -103,52 +115,17 @@ def happened_at(store: Store, record: Record) -> datetime:
     return record.at
 
 
-def _ranked(store: Store, found: list[Candidate], scope: Scope, skip: Collection[str]) -> list[Candidate]:
-    brought = [one for one in _with_facts(store, _scored(found)) if not _skipped(one, skip)]
-    scored = _with_sessions(brought)
-    if scope.kinds:
-        scored = [one for one in scored if LETTERS[one.kind] in scope.kinds]
-    return sorted(scored, key=lambda one: (-one.score, one.kind, -one.seq))
-
-
-def _scored(found: list[Candidate]) -> list[Candidate]:
-    """Add the arms' scores: bm25 as a share of the best of its table, since each table has a scale of its own."""
-    best: defaultdict[str, float] = defaultdict(lambda: 1e-9)
-    for one in found:
-        best[one.kind] = max(best[one.kind], one.bm25)
-    return [replace(one, score=_base(one, best[one.kind])) for one in found]
-
-
-def _base(one: Candidate, best: float) -> float:
-    score = WORDS_WEIGHT * one.bm25 / best + VECTOR_WEIGHT * max(0.0, one.cosine)
-    if one.kind == "s":
-        return score * SUMMARY_FACTOR
-    own = isinstance(one.record, Message) and one.record.role == "user"
-    return score + USER_BONUS * own
-
-
-def _with_facts(store: Store, found: list[Candidate]) -> list[Candidate]:
-    """Let each fact lift the messages it rests on, and bring those in that no arm found."""
-    facts = {one.seq: one.score for one in found if one.kind == "f"}
-    lifts: defaultdict[int, float] = defaultdict(float)
-    for fact, messages in store.evidence_seqs(facts).items():
-        for seq in messages:
-            lifts[seq] = max(lifts[seq], FACT_LIFT * facts[fact])
-    there = {one.seq for one in found if one.kind == "m"}
-    brought = [Candidate("m", seq, record, 0.0, 0.0) for seq, record in store.messages(set(lifts) - there).items()]
-    return [_lifted(one, lifts[one.seq]) if one.kind == "m" and one.seq in lifts else one for one in found + brought]
-
-
-def _with_sessions(found: list[Candidate]) -> list[Candidate]:
-    """Lift what stands in a session of which other messages match too."""
-    totals: defaultdict[str, float] = defaultdict(float)
-    for one in found:
-        totals[one.record.session_id] += one.score
-    return [_lifted(one, SESSION_LIFT * min(4.0, totals[one.record.session_id] - one.score)) for one in found]
-
-
-def _lifted(one: Candidate, lift: float) -> Candidate:
-    return replace(one, score=one.score + lift, lift=one.lift + lift)
+def _ranked(
+    question: str, found: list[Candidate], evidence: Mapping[int, Sequence[int]], scope: Scope, at: datetime
+) -> list[Candidate]:
+    scores = scoring.Scores(question, found)
+    scoring.score_arms(scores)
+    scoring.score_messages(scores)
+    scoring.score_neighbours(scores)
+    scoring.score_evidence(scores, evidence)
+    scoring.score_sessions(scores)
+    scoring.score_times(scores, when.spans(question, at))
+    return [one for one in scores.ranked() if not scope.kinds or LETTERS[one.kind] in scope.kinds]
 
 
 def passes(one: Candidate, terms: Sequence[str]) -> bool:
@@ -259,5 +236,6 @@ def message_ids(record: Record) -> tuple[str, ...]:
 
 
 def why(one: Candidate) -> dict[str, Any]:
-    """The arms that found a candidate, with their raw scores, and what lifted it."""
-    return {"bm25": round(one.bm25, 3), "cosine": round(one.cosine, 3), "lift": round(one.lift, 3)}
+    """The arms that found a candidate, with their raw scores, and the parts of its score."""
+    parts = {name: round(value, 3) for name, value in one.parts.items()}
+    return {"bm25": round(one.bm25, 3), "cosine": round(one.cosine, 3), **parts}

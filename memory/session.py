@@ -32,7 +32,7 @@ def clean(text: str) -> str:
 
 def new_session_id(at: datetime) -> str:
     """A session's id: its local start, so that a person can place it, and some chance."""
-    return f"{at.astimezone():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    return f"{at.astimezone():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
 
 
 def new_message_id() -> str:

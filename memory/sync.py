@@ -56,13 +56,18 @@ def rebuild(store: Store, index: Index) -> None:
 
 
 def reconcile(store: Store, index: Index) -> None:
-    """Correct the store's list of vectors where the index holds others: a killed writer, a restored folder."""
-    # The list is read first: what another process adds in between is then added twice, which does no harm.
-    if store.count_indexed(index.collection) == index.count():
+    """Make index and list agree where they do not: a killed writer, a folder or a store that was restored.
+
+    A vector that is not listed goes: a restored store gives a number again, so it may be another text's. What another
+    process adds meanwhile may be taken off the list, and is then added twice, which does no harm.
+    """
+    if index.count() == store.count_indexed(index.collection):
         return
-    listed = store.indexed(index.collection)
     there = {parsed(unit) for unit in index.ids()}
-    store.note_vectors(index.collection, added=there - listed, removed=listed - there)
+    with index.writing():
+        listed = store.indexed(index.collection)
+        index.delete([unit_id(*one) for one in there - listed])
+        store.note_vectors(index.collection, removed=listed - there)
 
 
 def remove_orphans(store: Store, index: Index) -> int:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from functools import cache
+from functools import lru_cache
 
 from memory.records import Scope
 from memory.rows import to_text
@@ -72,7 +72,7 @@ def _query(kind: str, scope: Scope, match: str, limit: int) -> tuple[str, list[s
     return sql, [match, *values, limit]
 
 
-@cache
+@lru_cache(1 << 16)
 def stem(word: str) -> str:
     """A crude stem for comparing words of one language: "vegetarians" and "vegetarian", "moved" and "moving"."""
     for ending in ("ings", "ing", "edly", "ies", "ied", "es", "ed", "ly", "s", "e", "y"):
@@ -81,9 +81,17 @@ def stem(word: str) -> str:
     return word
 
 
-def coverage(words: Sequence[str], text: str) -> float:
-    """The share of `words` that stand in `text`, by their stems; 0 without words."""
-    if not words:
-        return 0.0
-    there = {stem(word) for word in re.findall(r"\w+", text.casefold())}
-    return sum(stem(word) in there for word in words) / len(words)
+def all_words(text: str) -> set[str]:
+    """The words of a text, lower case."""
+    return set(re.findall(r"\w+", text.casefold()))
+
+
+def held(terms: Sequence[str], text: str) -> set[str]:
+    """Those of `terms` that stand in `text`, by their stems."""
+    there = {stem(word) for word in all_words(text)}
+    return {term for term in terms if stem(term) in there}
+
+
+def coverage(terms: Sequence[str], text: str) -> float:
+    """The share of `terms` that stand in `text`; 0 without terms."""
+    return len(held(terms, text)) / len(terms) if terms else 0.0

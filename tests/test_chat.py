@@ -98,7 +98,7 @@ def test_what_was_told_in_one_session_is_in_the_first_system_message_of_the_next
     assert system["role"] == "system"
     assert "My dog is called Rex." in system["content"] and first.session.id in system["content"]
     assert question == {"role": "user", "content": "What is my dog called?"}
-    assert isinstance(recalled, Recalled) and [hit.session_id for hit in recalled.hits] == [first.session.id]
+    assert isinstance(recalled, Recalled) and {hit.session_id for hit in recalled.hits} == {first.session.id}
 
 
 def test_what_was_sent_is_sent_again_unchanged_and_late_notes_stay_before_their_question(

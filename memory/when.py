@@ -1,0 +1,108 @@
+"""The times that a question names ("on 13 October 2023", "in May", "two weeks ago"), for a boost in recall.
+
+English words and ISO dates; what it does not understand it leaves out. A filter of the command line is `dates.span`.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import date, datetime, timedelta
+
+MONTHS = "january february march april may june july august september october november december".split()
+MONTH = {name[:length]: place for place, name in enumerate(MONTHS, 1) for length in (3, 4, len(name))}
+NUMBERS = {word: n for n, word in enumerate("a two three four five six seven eight nine ten".split(), 1)}
+NUMBERS |= {"an": 1, "one": 1, "a couple of": 2, "couple of": 2, "a few": 3, "few": 3, "several": 4}
+DAYS = {"day": 1, "week": 7, "month": 30, "year": 365}
+SEASONS = {"spring": 3, "summer": 6, "autumn": 9, "fall": 9, "winter": 12}
+
+_MONTH = "|".join(sorted(MONTH, key=len, reverse=True))
+_COUNT = "|".join(sorted(NUMBERS, key=len, reverse=True))
+_DATED = re.compile(
+    rf"\b(?:(\d{{1,2}})(?:st|nd|rd|th)?\s+(?:of\s+)?)?({_MONTH})\b\.?"
+    rf"(?:\s+(\d{{1,2}})(?:st|nd|rd|th)?\b(?!:))?(?:,?\s*(\d{{4}})\b)?"
+)
+_ISO = re.compile(r"\b(\d{4})-(\d{1,2})(?:-(\d{1,2}))?\b")
+_YEAR = re.compile(r"\b(?:in|of|during|since|year) ((?:19|20)\d\d)\b")
+_AGO = re.compile(rf"\b(\d{{1,3}}|{_COUNT}) (day|week|month|year)s? ago\b")
+_PAST = re.compile(rf"\b(?:last|past|previous|this) (?:(\d{{1,3}}|{_COUNT}) )?(day|week|weekend|month|year)s?\b")
+_WEEKDAY = re.compile(r"\b(?:last|past|on|this) (?:mon|tues|wednes|thurs|fri|satur|sun)day\b")
+_SEASON = re.compile(rf"\b(?:last|this|past) ({'|'.join(SEASONS)})\b")
+
+_BEFORE = "in|of|last|since|until|during|early|late|mid|this|next"
+
+Span = tuple[date, date]  # the first day meant, and the first no longer meant
+
+
+def spans(question: str, at: datetime) -> list[Span]:
+    """The times named in `question`, which was asked at `at`."""
+    text, today = " ".join(question.casefold().split()), at.date()
+    readers: tuple[Callable[[str, date], Iterator[Span]], ...] = (_dated, _iso, _ago, _past)
+    found = []
+    for read in readers:
+        try:
+            found += list(read(text, today))
+        except (ValueError, OverflowError):  # 31 February, a million years ago
+            continue
+    return found or [(date(int(year), 1, 1), date(int(year) + 1, 1, 1)) for year in _YEAR.findall(text)]
+
+
+def nearness(day: date, named: list[Span]) -> float:
+    """1 within a named time or a few days after, when people tell of it; then less and less; 0 before."""
+    return max((_near(day, start, end) for start, end in named), default=0.0)
+
+
+TOLD_WITHIN, FORGOTTEN_AFTER = 3, 30  # days: what happened is told soon, and now and then weeks later
+
+
+def _near(day: date, start: date, end: date) -> float:
+    if day < start - timedelta(days=1):  # a day for the difference of time zones
+        return 0.0
+    late = (day - end).days
+    return 1.0 if late <= TOLD_WITHIN else max(0.0, 1 - late / FORGOTTEN_AFTER)
+
+
+def _dated(text: str, today: date) -> Iterator[Span]:
+    """Days and months by name; without a year the last such one."""
+    for before, name, after, year in _DATED.findall(text):
+        day, month = before or after, MONTH[name]
+        if name in ("may", "mar", "march", "dec") and not (
+            day or year or re.search(rf"\b(?:{_BEFORE}) {name}\b", text)
+        ):
+            continue  # a word of its own, or a part of one
+        first = date(int(year or today.year), month, int(day or 1))
+        if not year and first > today:
+            first = first.replace(year=today.year - 1)
+        yield first, first + timedelta(days=1) if day else _next_month(first)
+
+
+def _iso(text: str, today: date) -> Iterator[Span]:
+    for year, month, day in _ISO.findall(text):
+        first = date(int(year), int(month), int(day or 1))
+        yield first, first + timedelta(days=1) if day else _next_month(first)
+
+
+def _ago(text: str, today: date) -> Iterator[Span]:
+    """ "Two weeks ago" means that day, give or take half of the unit."""
+    for count, unit in [*_AGO.findall(text), *[("1", "day")] * ("yesterday" in text)]:
+        middle, half = today - timedelta(days=_number(count) * DAYS[unit]), timedelta(days=max(1, DAYS[unit] // 2))
+        yield middle - half, middle + half
+
+
+def _past(text: str, today: date) -> Iterator[Span]:
+    """ "Last week" is used of the seven days before and of the calendar's week: take both. So with the others."""
+    for count, unit in _PAST.findall(text):
+        days = DAYS["week" if unit == "weekend" else unit]
+        yield today - timedelta(days=_number(count or "1") * days + days // 2), today
+    if _WEEKDAY.search(text):
+        yield today - timedelta(days=8), today
+    for season in _SEASON.findall(text):
+        first = date(today.year, SEASONS[season], 1)
+        first = first if first <= today else first.replace(year=today.year - 1)
+        yield first, first + timedelta(days=92)
+
+
+def _number(word: str) -> int:
+    return int(word) if word.isdigit() else NUMBERS[word]
+
+
+def _next_month(first: date) -> date:
+    return (first + timedelta(days=32)).replace(day=1)
