@@ -11,8 +11,9 @@ from memory.errors import Failure
 def private_folder(path: Path) -> Path:
     """Make `path`, and what is missing above it, a folder that only its owner may enter, and return it."""
     try:
-        for missing in reversed([each for each in (path, *path.parents) if not each.exists()]):
+        for missing in reversed([each for each in path.parents if not each.exists()]):
             missing.mkdir(mode=0o700, exist_ok=True)
+        path.mkdir(mode=0o700, exist_ok=True)
         if path.stat().st_mode & 0o077:
             path.chmod(0o700)
     except OSError as error:

@@ -4,16 +4,15 @@ Two policies on one primitive. Its owner wants everything that may fit: `find`. 
 then drops what fails the gate, since a ranking always has a first and cannot tell that nothing fits.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from memory import scoring, when, words
-from memory.records import IMPORTED, RECALLED, USER, Fact, Hit, Message, Scope, Summary
-from memory.scoring import Candidate, Record
+from memory import gate, passages, scoring, when, words
+from memory.records import RECALLED, Fact, Hit, Message, Scope, Summary
+from memory.scoring import Candidate, Record, plain
 from memory.store import Store
 from memory.units import LETTERS, parsed, unit_id
 
@@ -25,12 +24,7 @@ CANDIDATES = 200  # of each arm: beyond, neither finds much that the other parts
 SCOPED_CANDIDATES = 1000  # vectors know neither dates nor sessions: ask for more where a scope will drop most
 AROUND = 30  # best candidates whose neighbours in the talk are brought in: a reply need not share the question's words
 
-# The gate, for prompts only. A hit passes by its meaning alone, or by its words if its meaning does not say otherwise.
-GATE_COSINE = 0.38
-GATE_COVERAGE, GATE_COVERAGE_COSINE = 0.5, 0.18
-GATE_RELATIVE = 0.5  # of the best hit's score: what is far below the best is not what was meant
 SESSION_SHARE = 6  # hits of one session in a prompt, so that one long talk does not take all the room
-PASSAGE_TOKENS = 120  # of a long message, what is shown: a paragraph
 
 
 def find(
@@ -128,14 +122,6 @@ def _ranked(
     return [one for one in scores.ranked() if not scope.kinds or LETTERS[one.kind] in scope.kinds]
 
 
-def passes(one: Candidate, terms: Sequence[str]) -> bool:
-    """The absolute gate: is this relevant at all?"""
-    if one.cosine >= GATE_COSINE:
-        return True
-    covered = words.coverage(terms, plain(one.record)) if terms else 0.0
-    return covered >= GATE_COVERAGE and (one.cosine == 0.0 or one.cosine >= GATE_COVERAGE_COSINE)
-
-
 def select(
     store: Store, question: str, found: Sequence[Candidate], budget: int, count: Callable[[str], int]
 ) -> list[Hit]:
@@ -144,20 +130,25 @@ def select(
     A fact in review is not shown; the messages it rests on were lifted by it and stand for themselves.
     """
     terms = words.terms(question)
-    passed = [one for one in found if passes(one, terms)]
-    best = max((one.score for one in passed), default=0.0)
+    relevant = [one for one in found if not gate.repeats(one.record, question)]
+    if not gate.opens(relevant, terms, store.number("SELECT max(seq) FROM messages")):
+        return []
     chosen: list[Hit] = []
     shares: defaultdict[str, int] = defaultdict(int)
-    left = budget
-    for one in passed:
-        if one.score < GATE_RELATIVE * best or shares[one.record.session_id] >= SESSION_SHARE or hidden(one.record):
-            continue
-        hit = shown(store, one, terms, count)
-        if hit.tokens <= left:
-            chosen.append(hit)
-            left -= hit.tokens
-            shares[one.record.session_id] += 1
+    for one in _near_best(relevant):
+        if shares[one.record.session_id] < SESSION_SHARE:
+            hit = shown(store, one, terms, count)
+            if hit.tokens <= budget:
+                chosen.append(hit)
+                budget -= hit.tokens
+                shares[one.record.session_id] += 1
     return chosen
+
+
+def _near_best(found: list[Candidate]) -> list[Candidate]:
+    visible = [one for one in found if not hidden(one.record)]
+    best = max((one.score for one in visible), default=0.0)
+    return [one for one in visible if one.score >= gate.NEAR_BEST * best]
 
 
 def hidden(record: Record) -> bool:
@@ -165,48 +156,11 @@ def hidden(record: Record) -> bool:
     return isinstance(record, Fact) and record.status != "kept"
 
 
-def plain(record: Record) -> str:
-    """A record's own words."""
-    if isinstance(record, Summary):
-        return f"{record.title}: {record.gist}"
-    return record.content if isinstance(record, Message) else record.text
-
-
 def shown(store: Store, one: Candidate, terms: Sequence[str], count: Callable[[str], int]) -> Hit:
-    """A candidate as the line that a prompt shows: the passage that matters, whose words they are, when and where."""
-    text = plain(one.record)
-    if getattr(one.record, "tokens", 0) > PASSAGE_TOKENS:
-        text = passage(text, terms, PASSAGE_TOKENS * 4)  # about four characters a token
-    at = happened_at(store, one.record)
-    source = f"{speaker(one.record)}, {at.astimezone():%Y-%m-%d}, session {one.record.session_id}"
-    line = f"{' '.join(text.split())} ({source})"
-    return replace(hit(store, one), text=line, tokens=count(line) + 1)
-
-
-def speaker(record: Record) -> str:
-    """Whose words a line carries, so that a model can weigh them."""
-    if isinstance(record, Summary):
-        return "notes"
-    if isinstance(record, Fact):
-        return "fact" if record.origin == USER else f"fact ({record.origin})"
-    who = record.name or record.role
-    return f"{who} (imported)" if record.origin == IMPORTED else who
-
-
-def passage(text: str, terms: Sequence[str], size: int) -> str:
-    """The stretch of whole sentences, up to about `size` characters, with the most of `terms`."""
-    sentences = [part for part in re.split(r"(?<=[.!?。！？\n])\s+", text) if part.strip()] or [text]
-    best, best_score = "", -1.0
-    for start in range(len(sentences)):
-        taken = sentences[start][:size]
-        for sentence in sentences[start + 1 :]:
-            if len(taken) + len(sentence) >= size:
-                break
-            taken += " " + sentence
-        score = words.coverage(terms, taken)
-        if score > best_score:
-            best, best_score = taken, score
-    return best if best == text else f"… {best} …"
+    """A candidate as a prompt shows it."""
+    whole = hit(store, one)
+    text, tokens = passages.line(one.record, whole.at, terms, count)
+    return replace(whole, text=text, tokens=tokens)
 
 
 def hit(store: Store, one: Candidate) -> Hit:

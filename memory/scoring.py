@@ -21,12 +21,12 @@ WORDS, MEANING = 1.0, 1.0
 # What kind of message it is.
 OWNER = 0.5  # the assistant's replies are long and full of the question's words, the owner's messages hold the facts
 SPEAKER = 0.2  # a question that names a speaker asks for what that one said: up for theirs, down for the others'
-LENGTH, SHORTEST, LONGEST = 0.15, 3, 60  # for each factor e in words: "Wow, great!" matches well and tells nothing
+LENGTH, SHORTEST, LONGEST = 0.15, 15, 330  # a factor e in characters: "Wow, great!" matches well and tells nothing
 ASKING = 0.15  # less for what ends in a question mark: it asks for what another message tells
 
 # What stands around it.
 NEIGHBOUR, SECOND = 0.3, 0.5  # of a neighbour's arms, and the share of it for the one after next: a reply after its
-TALK = 40  # question. Messages of more words stand for themselves: theirs is damped by TALK / words
+TALK = 220  # question. Messages of more characters stand for themselves: theirs is damped by TALK / characters
 FACT = 0.6  # of a fact's arms to the messages it rests on: it says in a sentence what they say in passing
 TOPIC, CLOSEST = 0.5, 0.3  # a session by the question's words that it covers, and by its best cosine
 TIME = 0.8  # for what was said at a time that the question names: few have one, but those mean it
@@ -58,26 +58,35 @@ class Candidate:
         return sum(self.parts.values())
 
 
+def plain(record: Record) -> str:
+    """A record's own words."""
+    if isinstance(record, Summary):
+        return f"{record.title}: {record.gist}"
+    return record.content if isinstance(record, Message) else record.text
+
+
 class Scores:
     """The parts of the scores of all candidates for one question, filled in step by step."""
 
     def __init__(self, question: str, found: Sequence[Candidate]) -> None:
         self.terms = words.terms(question)
-        self.found = [one for one in found if not echoes(one.record, question)]
+        echoed = {one.key for one in found if echoes(one.record, question)}
+        self.found = [one for one in found if one.key not in echoed]
+        self.echoed = [one for one in found if one.key in echoed]
         self.parts: defaultdict[Key, dict[str, float]] = defaultdict(dict)
         self.arms: dict[Key, float] = {}
-        self.echoed = [one for one in found if echoes(one.record, question)]
 
     def ranked(self) -> list[Candidate]:
         """The candidates with their parts, best first; what only repeats the question comes last."""
-        scored = [replace(one, parts=self.parts[one.key]) for one in self.found]
-        return [*sorted(scored, key=lambda one: (-one.score, one.kind, -one.seq)), *self.echoed]
+        total = {key: sum(parts.values()) for key, parts in self.parts.items()}
+        order = sorted(self.found, key=lambda one: (-total[one.key], one.kind, -one.seq))
+        return [*(replace(one, parts=self.parts[one.key]) for one in order), *self.echoed]
 
 
 def echoes(record: Record, question: str) -> bool:
     """Whether a message says the same as the question: it was asked before, which is no answer."""
-    if not isinstance(record, Message) or len(record.content) > 2 * len(question) + 20:
-        return False
+    if not isinstance(record, Message) or not len(question) < 2 * len(record.content) < 4 * len(question):
+        return False  # by far the most, at no cost
     asked, said = words.all_words(question), words.all_words(record.content)
     return len(asked) >= ECHO_WORDS and len(asked & said) >= ECHO * len(asked | said)
 
@@ -105,7 +114,7 @@ def score_messages(scores: Scores) -> None:
 
 
 def _message_parts(message: Message, named: Collection[str]) -> dict[str, float]:
-    length = min(LONGEST, max(SHORTEST, len(message.content.split())))
+    length = min(LONGEST, max(SHORTEST, len(message.content)))
     parts = {"length": LENGTH * log(length / SHORTEST)}
     if message.role == "user":
         parts["owner"] = OWNER
@@ -132,7 +141,7 @@ def score_neighbours(scores: Scores) -> None:
 
 
 def _damp(message: Message) -> float:
-    return min(1.0, TALK / max(1, len(message.content.split())))
+    return min(1.0, TALK / max(1, len(message.content)))
 
 
 def score_evidence(scores: Scores, evidence: Mapping[int, Sequence[int]]) -> None:
@@ -160,8 +169,7 @@ def _coverage(scores: Scores) -> dict[str, float]:
     """How much of the question each session holds, as a share of the best; what few sessions hold weighs more."""
     held: defaultdict[str, set[str]] = defaultdict(set)
     for one in scores.found:
-        if isinstance(one.record, Message):
-            held[one.record.session_id] |= words.held(scores.terms, one.record.content)
+        held[one.record.session_id] |= words.held(scores.terms, plain(one.record))
     spread = {term: sum(term in there for there in held.values()) for term in scores.terms}
     weight = {term: log((len(held) + 1) / (count + 0.5)) for term, count in spread.items()}
     totals = {session: sum(weight[term] for term in there) for session, there in held.items()}

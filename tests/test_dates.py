@@ -45,6 +45,7 @@ def zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
         # In summer the clocks are an hour ahead: a day then begins at its own midnight.
         ("2026-07-01", "2026-07-01T00:00+02:00", "2026-07-02T00:00+02:00"),
         ("6 months ago", "2026-05-27T00:00+02:00", "2026-05-28T00:00+02:00"),
+        ("29 days ago", "2026-10-25T00:00+02:00", "2026-10-26T00:00+01:00"),
         ("2026-10-25", "2026-10-25T00:00+02:00", "2026-10-26T00:00+01:00"),
         ("2026-03", "2026-03-01T00:00+01:00", "2026-04-01T00:00+02:00"),
     ],

@@ -91,8 +91,15 @@ def test_closing_a_tree_leaves_what_links_point_at_alone(tmp_path: Path) -> None
 @pytest.mark.parametrize("make", [private_folder, private_file])
 def test_what_cannot_be_made_is_told_in_a_line(tmp_path: Path, make: Callable[[Path], Path]) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(Failure, match=r"Cannot (use the folder|write) .*: Not a directory\."):
+    with pytest.raises(Failure, match=r"Cannot (use the folder|write) .*: (Not a directory|File exists)\."):
         make(tmp_path / "file" / "below")
+
+
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").touch(mode=0o644)
+    with pytest.raises(Failure, match="Cannot use the folder"):
+        private_folder(tmp_path / "file")
+    assert mode(tmp_path / "file") == 0o644
 
 
 # ---------------------------------------------------------------------- locks

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -233,8 +234,20 @@ def test_an_index_that_another_process_is_writing_is_not_thrown_away(memory: Mem
     memory.sync()
     memory.index.close()
     talk(memory, "I live in Porto.")
-    with locked(memory.locks / "index.lock"), pytest.raises(IndexUnavailable, match="Another process"):
+    holds, let_go = threading.Event(), threading.Event()
+
+    def write_slowly() -> None:
+        with locked(memory.locks / "index.lock"):
+            holds.set()
+            let_go.wait(7)  # longer than a reader waits, so that a rebuild would get its turn
+
+    writer = threading.Thread(target=write_slowly)
+    writer.start()
+    holds.wait()
+    with pytest.raises(IndexUnavailable, match="Another process"):
         memory.sync()
+    let_go.set()
+    writer.join()
     assert list(generations(memory.home / "index")) == [1]
     done = memory.sync()
     assert (done.added, done.rebuilt) == (2, False)

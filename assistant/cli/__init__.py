@@ -9,7 +9,6 @@ import logging
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import Any
 
 import click
 
@@ -59,11 +58,6 @@ class Commands(click.Group):
                 raise click.UsageError(f"There is no command {name!r}. Did you mean {near!r}? {asked}")
             return "ask", self.get_command(ctx, "ask"), args
         return super().resolve_command(ctx, args)
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the command. A reader that left (`| head`) is met here: click would leave with another exit code."""
-        with steady_streams():
-            return super().invoke(ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of commands, without importing any."""
@@ -124,8 +118,9 @@ def main(args: Sequence[str] | None = None) -> None:
 def run(words: list[str], verbose: bool) -> int:
     """Run a command line and return the process's exit code."""
     try:
-        with hang_ups_raise(), steady_streams():
-            result = group.main(words, prog_name="assistant", standalone_mode=False)
+        # What group.main() adds is click's own view of interrupts and of readers that left, with other exit codes.
+        with hang_ups_raise(), steady_streams(), group.make_context("assistant", list(words)) as ctx:
+            result = group.invoke(ctx)
     except click.exceptions.Exit as leave:
         return leave.exit_code
     except HungUp as hung_up:

@@ -112,10 +112,18 @@ def check_models(app: App, output: Output, fix: bool, large: bool) -> list[str]:
     return damage
 
 
+def writer(app: App) -> str:
+    """The model that would write notes; what it was tried for in vain is not owed. Empty where none can be had."""
+    try:
+        return app.choice.name
+    except Failure:
+        return ""
+
+
 def owed(app: App) -> list[str]:
     """What is to be done yet, in lines; the next chat does it."""
     store = app.memory.store
-    sessions = len(store.owed(""))
+    sessions = len(store.owed(writer(app)))
     vectors = store.count_unindexed(app.index.collection)
     lines = []
     if sessions:

@@ -1,0 +1,388 @@
+"""Recall: what is found, in which order, and what of it may go into a prompt. A real store and real vectors."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from memory import gate, passages, recall, when
+from memory.embedding import MiniLM
+from memory.records import ASSISTANT, IMPORTED, RECALLED, USER, Fact, Hit, Message, Role, Scope, Session, Summary
+from memory.store import Store
+from memory.sync import units_of
+from memory.tokens import Counter
+
+AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
+SMALL_TALK = ("thanks!", "write a haiku about rust", "What is 17 * 23?", "ok", "Good morning", "Why is the sky blue?")
+FILLER = (
+    "I painted the kitchen green last week.",
+    "The bus to the office was late again.",
+    "We watched a long film about whales.",
+    "My keyboard is broken, the space bar sticks.",
+    "The garden needs water, the tomatoes are dry.",
+)
+
+
+@pytest.fixture(scope="session")
+def embed() -> Callable[[Sequence[str]], list[list[float]]]:
+    """The real model, which remembers what it was asked."""
+    model, known = MiniLM(), dict[str, list[float]]()
+
+    def embedded(texts: Sequence[str]) -> list[list[float]]:
+        new = [text for text in dict.fromkeys(texts) if text not in known]
+        known.update(zip(new, model(new), strict=True))
+        return [known[text] for text in texts]
+
+    return embedded
+
+
+class Past:
+    """A store to fill, a brute-force index over it, and questions to both."""
+
+    def __init__(self, folder: Path, embed: Callable[[Sequence[str]], list[list[float]]], counter: Counter) -> None:
+        self.store = Store(folder / "memory.db")
+        self._embed, self._count = embed, counter.text
+
+    def talk(self, session: str, *said: str, at: datetime = AT, role: Role = "user", name: str | None = None) -> None:
+        """Add messages m1, m2, ... by one speaker to a session."""
+        if not self.store.session(session):
+            self.store.start(Session(session, at))
+        first = len(self.store.transcript(session)) + 1
+        for place, text in enumerate(said, first):
+            origin = USER if role == "user" else ASSISTANT
+            tokens = self._count(text)
+            self.store.add(Message(f"m{place}", session, role, text, at, origin, name, tokens=tokens))
+
+    def notes(self, session: str, gist: str, *facts: Fact) -> None:
+        """Add the notes on a session."""
+        self.store.put_notes(Summary(session, "Notes", gist, AT, "model", USER), facts)
+
+    def nearest(self, question: str, limit: int) -> list[tuple[str, float]]:
+        """The units by their cosine to the question."""
+        units = units_of(self.store, self.store.unindexed("none", 10_000))
+        vectors = self._embed([question, *(unit.text for unit in units)])
+        scored = [
+            (unit.id, sum(a * b for a, b in zip(vectors[0], vector, strict=True)))
+            for unit, vector in zip(units, vectors[1:], strict=True)
+        ]
+        return sorted(scored, key=lambda one: -one[1])[:limit]
+
+    def find(
+        self, question: str, scope: Scope = Scope(), mode: str = "both", skip: Sequence[str] = (), at: datetime = AT
+    ) -> list[Hit]:
+        """What its owner is shown."""
+        found = recall.find(self.store, question, self.nearest, scope, skip, mode, at)
+        return [recall.hit(self.store, one) for one in found]
+
+    def prompt(self, question: str, budget: int = 1000, mode: str = "both") -> list[Hit]:
+        """What goes into a prompt."""
+        found = recall.find(self.store, question, self.nearest, Scope(), (), mode, AT)
+        return recall.select(self.store, question, found, budget, self._count)
+
+
+@pytest.fixture
+def past(tmp_path: Path, embed: Callable[[Sequence[str]], list[list[float]]], counter: Counter) -> Past:
+    return Past(tmp_path, embed, counter)
+
+
+def fact(text: str, session: str, *messages: str, status: str = "kept", retired_by: str | None = None) -> Fact:
+    return Fact(
+        f"{session}/{text}", session, text, "fact", AT, messages, "", USER,
+        status=status, retired_by=retired_by,  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def filled(past: Past) -> Past:
+    for place, text in enumerate(FILLER):
+        past.talk(f"filler{place}", text)
+    return past
+
+
+# ---------------------------------------------------------------------- finding
+
+
+def test_a_question_that_shares_no_word_is_answered_by_meaning(past: Past) -> None:
+    filled(past).talk("s", "I gave up meat and fish five years ago.")
+    assert past.find("Am I vegetarian?")[0].text == "I gave up meat and fish five years ago."
+    assert past.find("Am I vegetarian?", mode="words") == []
+
+
+def test_words_find_a_name_that_no_vector_knows(past: Past) -> None:
+    filled(past).talk("s", "The licence key is QX7-ZZ19.")
+    assert past.find("QX7", mode="words")[0].session_id == "s"
+    assert past.find("QX7")[0].session_id == "s"
+
+
+def test_a_summary_answers_what_no_message_says(past: Past) -> None:
+    filled(past).talk("s", "Yes, do it.", "The second one.")
+    past.notes("s", "Chose the blue bicycle over the red one for commuting.")
+    best = past.find("Which bicycle did I choose for commuting?")[0]
+    assert (best.kind, best.session_id, best.message_ids) == ("summary", "s", ())
+
+
+def test_without_an_index_words_answer(past: Past) -> None:
+    filled(past).talk("s", "My sister Ana lives in Porto.")
+    found = recall.find(past.store, "Where does my sister live?", None, Scope())
+    assert recall.hit(past.store, found[0]).session_id == "s"
+
+
+def test_vectors_alone_need_no_words(past: Past) -> None:
+    filled(past).talk("s", "My sister Ana lives in Porto.")
+    best = past.find("Where does my sister live?", mode="vectors")[0]
+    assert best.session_id == "s" and best.why["bm25"] == 0
+
+
+def test_a_fact_lifts_the_message_it_rests_on(past: Past) -> None:
+    filled(past).talk("s", "Yes!", "Nice.", "Two of them, as I said.")
+    past.notes("s", "Small talk.", fact("The owner keeps two parrots.", "s", "m3"))
+    named = [one for hit in past.find("How many parrots do I keep?") for one in hit.message_ids]
+    assert named[0] == "m3"
+    assert next(hit.unit for hit in past.find("How many parrots do I keep?") if hit.kind == "message") == "m8"
+
+
+def test_a_reply_is_found_through_the_question_before_it(past: Past) -> None:
+    filled(past).talk("s", "What is the name of your dog, the brown one?", role="assistant")
+    past.talk("s", "Bello, since he barks so nicely.")
+    assert "Bello, since he barks so nicely." in [hit.text for hit in past.find("name of the brown dog")[:2]]
+
+
+def test_a_named_speaker_answers_for_oneself(past: Past) -> None:
+    past.talk("s", "I love hiking in the mountains at weekends.", name="Ben")
+    past.talk("t", "I love hiking in the mountains on Sundays.", name="Cleo")
+    assert past.find("Does Cleo love hiking in the mountains?")[0].session_id == "t"
+    assert past.find("Does Ben love hiking in the mountains?")[0].session_id == "s"
+
+
+def test_a_named_time_decides_between_equals(past: Past) -> None:
+    past.talk("march", "I went to a concert.", at=AT)
+    past.talk("may", "I went to a concert!", at=AT + timedelta(days=70))
+    assert past.find("Which concert did I go to in March 2026?")[0].session_id == "march"
+    assert past.find("Which concert did I go to last week?", at=AT + timedelta(days=73))[0].session_id == "may"
+
+
+def test_a_session_that_covers_the_question_over_several_messages_comes_first(past: Past) -> None:
+    filled(past).talk("s", "The wedding will be in June.", "Ana wants lilies.", "The hall in Porto is booked.")
+    past.talk("t", "The wedding will be in July.")
+    past.talk("u", "Bea wants roses.")
+    assert past.find("Ana Porto wedding lilies hall")[0].session_id == "s"
+
+
+def test_the_answer_comes_before_the_question_asked_again(past: Past) -> None:
+    past.talk("old", "My sister Ana lives in Porto.")
+    for place in range(12):
+        past.talk(f"asked{place}", "Where does my sister live?", at=AT + timedelta(days=place))
+    assert past.find("Where does my sister live?")[0].session_id == "old"
+    assert [hit.session_id for hit in past.prompt("Where does my sister live?")] == ["old"]
+
+
+def test_skipped_units_are_not_found(past: Past) -> None:
+    filled(past).talk("s", "My sister Ana lives in Porto.", "Ana has two cats.")
+    assert {hit.unit for hit in past.find("Ana", skip=["m6"])} & {"m6", "m7"} == {"m7"}
+
+
+def test_a_retired_fact_is_not_recalled(past: Past) -> None:
+    past.talk("s", "I moved.")
+    past.notes("s", "Moved.", fact("Lives in Porto.", "s", "m1", retired_by="f9"), fact("Lives in Faro.", "s", "m1"))
+    assert [hit.text for hit in past.find("Where do I live?") if hit.kind == "fact"] == ["Lives in Faro."]
+
+
+def test_neither_tool_results_nor_recalled_text_are_found(past: Past) -> None:
+    past.talk("s", "Look up the weather in Porto.")
+    for place, (role, origin) in enumerate((("tool", "tool:web"), ("system", RECALLED))):
+        past.store.add(Message(f"x{place}", "s", role, "Porto weather: sunny", AT, origin))  # type: ignore[arg-type]
+    assert [hit.text for hit in past.find("weather in Porto")] == ["Look up the weather in Porto."]
+
+
+@pytest.mark.parametrize(
+    ("scope", "sessions"),
+    [
+        (Scope(after=AT + timedelta(days=1)), {"t"}),
+        (Scope(before=AT + timedelta(days=1)), {"s"}),
+        (Scope(session_id="s"), {"s"}),
+        (Scope(session_id="none"), set()),
+        (Scope(), {"s", "t"}),
+    ],
+)
+def test_a_scope_bounds_messages_facts_and_summaries(past: Past, scope: Scope, sessions: set[str]) -> None:
+    for session, days in (("s", 0), ("t", 2)):
+        at = AT + timedelta(days=days)
+        past.talk(session, "I bought apples.", "And pears.", at=at)
+        past.store.put_notes(Summary(session, "Fruit", "Bought fruit.", AT + timedelta(days=9), "model", USER), ())
+    assert {hit.session_id for hit in past.find("What fruit did I buy?", scope)} == sessions
+
+
+@pytest.mark.parametrize("kind", ["message", "fact", "summary"])
+def test_a_scope_of_kinds(past: Past, kind: str) -> None:
+    past.talk("s", "I bought apples.")
+    past.notes("s", "Bought apples.", fact("Bought apples.", "s", "m1"))
+    assert {hit.kind for hit in past.find("apples", Scope(kinds=(kind,)))} == {kind}  # type: ignore[arg-type]
+
+
+def test_scores_are_the_sum_of_the_parts_that_why_names(past: Past) -> None:
+    filled(past).talk("s", "My sister Ana lives in Porto.")
+    best = past.find("Where does Ana live?")[0]
+    parts = [value for name, value in best.why.items() if name not in ("bm25", "cosine")]
+    assert best.score == pytest.approx(sum(parts), abs=0.01) and best.score > 0
+
+
+@pytest.mark.parametrize(
+    "question", ['"', "AND OR NOT", "NEAR(a b, 2)", "name:x*", "?!", "", " ", "ß\u0000\ud800", "猫"]
+)
+def test_odd_questions_are_answered(past: Past, question: str) -> None:
+    filled(past)
+    past.find(question, mode="words")
+    past.prompt(question)
+
+
+def test_a_question_of_ten_kilobytes_is_answered(past: Past) -> None:
+    filled(past).talk("s", "My sister Ana lives in Porto.")
+    assert past.find("Porto " + "lorem ipsum dolor " * 600)[0].session_id == "s"
+
+
+def test_words_alone_load_no_vectors() -> None:
+    code = "import sys, memory.recall; print([m for m in ('chromadb', 'numpy', 'onnxruntime') if m in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parent.parent
+    )
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+# ---------------------------------------------------------------------- the gate
+
+
+@pytest.mark.parametrize("others", [0, 1, 4, 60])
+def test_the_gate_of_a_small_memory(past: Past, others: int) -> None:
+    """From one message on: the right one passes, small talk gets nothing."""
+    past.talk("s", "My sister Ana lives in Porto.")
+    for place in range(others):
+        past.talk(f"filler{place}", f"{FILLER[place % 5]}{' Really.' * (place // 5)}")
+    for question in ("Where does my sister live?", "Does anyone in my family live in Portugal?"):
+        assert past.prompt(question)[0].session_id == "s", question
+    for line in SMALL_TALK:
+        assert past.prompt(line) == [], line
+
+
+def test_an_empty_memory_has_nothing_for_a_prompt(past: Past) -> None:
+    assert past.prompt("Where does my sister live?") == []
+
+
+def test_a_preference_is_found_for_a_request(past: Past) -> None:
+    filled(past).talk("s", "I am vegetarian and I hate coriander.")
+    assert "s" in [hit.session_id for hit in past.prompt("What vegetarian dish should I cook tonight?")]
+
+
+def test_the_gate_works_by_words_alone(past: Past) -> None:
+    filled(past).talk("s", "My sister Ana lives in Porto.")
+    assert [hit.session_id for hit in past.prompt("Where does my sister live?", mode="words")] == ["s"]
+    for line in SMALL_TALK:
+        assert past.prompt(line, mode="words") == [], line
+
+
+def test_more_messages_ask_for_more_relevance() -> None:
+    sizes = [gate.threshold(size) for size in (0, 1, 100, 10_000, 10**9)]
+    assert sizes == sorted(sizes) and sizes[-1] == gate.CEILING
+
+
+# ---------------------------------------------------------------------- into the prompt
+
+
+def test_a_fact_in_review_is_hidden_but_leads_to_its_message(past: Past) -> None:
+    filled(past).talk("s", "Two of them, as I said.")
+    past.notes("s", "Small talk.", fact("The owner keeps two parrots.", "s", "m1", status="review"))
+    shown = past.prompt("How many parrots do I keep?")
+    assert "Two of them, as I said." in shown[0].text
+    assert all("parrots" not in hit.text for hit in shown)
+
+
+@given(budget=st.integers(0, 300))
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_budget_is_never_exceeded(crowd: Past, counter: Counter, budget: int) -> None:
+    shown = crowd.prompt("Where does my sister live?", budget)
+    assert sum(hit.tokens for hit in shown) <= budget
+    assert counter.text("\n".join(hit.text for hit in shown)) <= budget
+
+
+@pytest.fixture(scope="module")
+def crowd(
+    tmp_path_factory: pytest.TempPathFactory, embed: Callable[[Sequence[str]], list[list[float]]], counter: Counter
+) -> Past:
+    past = Past(tmp_path_factory.mktemp("crowd"), embed, counter)
+    for place in range(12):
+        past.talk(f"s{place}", f"My sister number {place} lives in Porto. " + "She likes it there. " * place * place)
+    return past
+
+
+def test_one_session_does_not_take_all_the_room(past: Past) -> None:
+    past.talk("long", *(f"My sister lives in Porto, as I said {place} times." for place in range(20)))
+    past.talk("short", "My sister lives near the river.")
+    shown = [hit.session_id for hit in past.prompt("Where does my sister live?", 5000)]
+    assert shown.count("long") == recall.SESSION_SHARE and "short" in shown
+
+
+def test_a_line_says_who_when_and_where(past: Past) -> None:
+    past.talk("s", "My sister\nlives in Porto.", name="Ben")
+    assert past.prompt("Where does my sister live?")[0].text == "My sister lives in Porto. (Ben, 2026-03-02, session s)"
+
+
+def test_a_line_says_that_its_words_are_not_the_owners(past: Past) -> None:
+    past.store.start(Session("s", AT))
+    past.store.add(Message("m1", "s", "user", "My sister lives in Porto.", AT, IMPORTED, tokens=8))
+    assert "(user (imported), 2026-03-02, session s)" in past.prompt("Where does my sister live?")[0].text
+
+
+def test_of_a_long_message_the_passage_that_matters_is_shown_and_the_whole_is_named(past: Past) -> None:
+    padding = "The weather was fine and we walked along the river for a while. " * 30
+    past.talk("s", f"{padding}My sister Ana lives in Porto. {padding}")
+    shown = past.prompt("Where does my sister live?")[0]
+    assert "My sister Ana lives in Porto." in shown.text and shown.text.startswith("…")
+    assert shown.tokens < 2 * passages.PASSAGE_TOKENS
+    assert (shown.unit, shown.message_ids) == ("m1", ("m1",))
+
+
+@given(st.text(max_size=2000), st.integers(10, 500))
+@settings(max_examples=100, deadline=None)
+def test_a_passage_is_never_longer_than_asked(text: str, size: int) -> None:
+    assert len(passages.passage(text, ["a", "b"], size)) <= size + 4
+
+
+def test_a_passage_of_one_long_sentence_is_cut() -> None:
+    assert passages.passage("word " * 1000, ["word"], 50).endswith(" …")
+
+
+# ---------------------------------------------------------------------- times in a question
+
+
+@pytest.mark.parametrize(
+    ("question", "first", "after"),
+    [
+        ("on October 13, 2025?", "2025-10-13", "2025-10-14"),
+        ("What was on 3rd of June 2024", "2024-06-03", "2024-06-04"),
+        ("in December", "2025-12-01", "2026-01-01"),
+        ("in may", "2025-05-01", "2025-06-01"),
+        ("on 2026-02-07", "2026-02-07", "2026-02-08"),
+        ("in 2024", "2024-01-01", "2025-01-01"),
+        ("two weeks ago", "2026-02-13", "2026-02-19"),
+        ("yesterday", "2026-02-28", "2026-03-02"),
+        ("last week", "2026-02-20", "2026-03-02"),
+        ("last winter", "2025-12-01", "2026-03-03"),
+    ],
+)
+def test_times_in_words(question: str, first: str, after: str) -> None:
+    assert [tuple(map(str, span)) for span in when.spans(question, AT)] == [(first, after)]
+
+
+@pytest.mark.parametrize(
+    "question", ["May I ask?", "We march on", "31 February 2026", "10000000 years ago", "", "at 17:30"]
+)
+def test_what_is_no_time_is_left_out(question: str) -> None:
+    assert when.spans(question, AT) == []
+
+
+@given(st.text(max_size=100))
+def test_no_question_raises(text: str) -> None:
+    when.spans(text, AT)
