@@ -440,6 +440,17 @@ def _no_system(request: Request) -> Request:
     return {**request, "messages": [{**first[0], "content": f"{system['content']}\n\n{first[0]['content']}"}, *rest]}
 
 
+def _alternating(request: Request) -> Request:
+    """Two user messages in a row, as after a turn that failed, joined in one."""
+    joined: list[dict[str, Any]] = []
+    for each in request["messages"]:
+        if joined and each["role"] == joined[-1]["role"] == "user":
+            joined[-1] = {**joined[-1], "content": f"{joined[-1]['content']}\n\n{each['content']}"}
+        else:
+            joined.append(dict(each))
+    return {**request, "messages": joined}
+
+
 def _refusal_of(*names: str) -> re.Pattern[str]:
     """The sign of an unknown parameter. Its name alone is not enough: a value may be wrong, or the prompt too long."""
     refused = r"unsupported|not supported|does ?n.t support|does not support|unrecogni[sz]ed|unknown|unexpected"
@@ -463,6 +474,7 @@ QUIRKS = (
         _without("tools"),
     ),
     Quirk("no_late_system", _sign(_TEMPLATE), _system_first),
+    Quirk("roles_alternate", _sign(r"roles? must alternate|user/assistant/user"), _alternating),
     Quirk("no_system", _sign(_TEMPLATE), _no_system),
 )
 

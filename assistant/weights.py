@@ -104,7 +104,7 @@ def fetch(file: LocalFile, folder: Path, say: Callable[[str], None], progress: P
     target = folder / file.file
     if _whole(target, file):
         return target
-    private_folder(folder)
+    _made(folder)
     lock = folder / f".{file.file}.lock"
     with locked(lock, wait_s=0) as held:
         if held:
@@ -122,7 +122,7 @@ def add(file: Path, folder: Path, name: str | None = None, progress: Progress | 
     a name in use, and for a file that bears a pinned file's name but not its content.
     """
     _check_gguf(file)
-    target = private_folder(folder) / _target_name(file, name)
+    target = _made(folder) / _target_name(file, name)
     pinned = _pinned(target.name)
     if pinned and not _is(file, pinned):
         raise BadInput(f"{file.name} is not the {pinned.name} this version knows.", "Give it another name with --name.")
@@ -133,6 +133,11 @@ def add(file: Path, folder: Path, name: str | None = None, progress: Progress | 
     weights = _weights(target)
     assert weights is not None, "a file just checked is whole"
     return weights
+
+
+def _made(folder: Path) -> Path:
+    """The folder, made private where it is new; one that is there may be shared on purpose, and stays as it is."""
+    return folder if folder.is_dir() else private_folder(folder)
 
 
 def _target_name(file: Path, name: str | None) -> str:

@@ -4,6 +4,7 @@ Failure                      1   base of all; the command line prints it and lea
   NothingFound               3
   StoreError                 1   the SQLite file cannot be opened, read or written
   IndexUnavailable           1   the vector index is missing, locked or broken; words still work
+    IndexBroken              1   its files are lost or broken: building it anew mends that
   ContextTooSmall            1   not even the newest message fits the model's window
   BadInput                   1   a file or value from outside that cannot be used
 """
@@ -38,6 +39,13 @@ class StoreError(Failure):
 
 class IndexUnavailable(Failure):
     """The vector index is missing, locked or broken. Recall then answers by words alone."""
+
+
+class IndexBroken(IndexUnavailable):
+    """The index's files are lost or broken. Building it anew mends that."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, "Run `assistant doctor --fix`.")
 
 
 class ContextTooSmall(Failure):

@@ -22,13 +22,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from memory.errors import Failure, IndexUnavailable
+from memory.errors import Failure, IndexBroken, IndexUnavailable
 from memory.files import close_to_others, locked, private_folder
 
 if TYPE_CHECKING:
     from memory.embedding import Embedder
-
-REMEDY = "Run `assistant doctor --fix`."
 
 READ_WAIT_S = 5.0  # a writer holds the lock for some tenths of a second; then words must answer alone
 WRITE_WAIT_S = 30.0
@@ -164,7 +162,10 @@ class Index:
                 private_folder(self.folder)
                 (self.folder / f"chroma-{max(old, default=0) + 1}").mkdir(mode=0o700)
         if left:
-            raise IndexUnavailable(f"The old index could not be deleted: {left[0]}.", f"Close all sessions. {REMEDY}")
+            raise IndexUnavailable(
+                f"The old index could not be deleted: {left[0]}.",
+                "Close all sessions, then run `assistant doctor --fix`.",
+            )
 
     def close(self) -> None:
         """Let go of Chroma's files. The next use opens them again."""
@@ -205,7 +206,7 @@ class Index:
             folder.mkdir(mode=0o700, exist_ok=True)
             for segment in folder.iterdir():
                 if segment.is_dir() and torn(segment):
-                    raise IndexUnavailable("The index's files are torn.", REMEDY)
+                    raise IndexBroken("The index's files are torn.")
             self._system = _started(folder)
             self._open_collection = _client(self._system).get_or_create_collection(
                 self.collection, embedding_function=None, configuration={"hnsw": HNSW}
@@ -278,14 +279,16 @@ def translated() -> Iterator[None]:
         raise IndexUnavailable(reason, "Install the assistant again.") from error
     try:
         yield
+    except IndexUnavailable:
+        raise
     except Failure as error:
         raise IndexUnavailable(error.message, error.remedy) from error
     except (ChromaError, ValueError, OSError, ImportError) as error:
-        raise IndexUnavailable(f"The index cannot be used: {first_line(error)}.", REMEDY) from error
+        raise IndexBroken(f"The index cannot be used: {first_line(error)}.") from error
     except BaseException as error:
         if type(error).__name__ != "PanicException":
             raise
-        raise IndexUnavailable(f"The index cannot be used: {first_line(error)}.", REMEDY) from error
+        raise IndexBroken(f"The index cannot be used: {first_line(error)}.") from error
 
 
 def first_line(error: BaseException) -> str:

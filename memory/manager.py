@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from memory import recall as recalling
-from memory.errors import Failure, IndexUnavailable
+from memory.errors import Failure, IndexBroken
 from memory.files import locked, private_folder
 from memory.records import USER, Fact, Hit, Message, Scope, Session, Summary
 from memory.rows import from_text
@@ -105,12 +105,10 @@ class MemoryManager:
         """Ask the index, if the store says that it holds anything: an empty one need not be opened."""
         if not self.store.rows("SELECT 1 FROM vectors LIMIT 1"):
             return []
-        from memory.index import REMEDY
-
         collection = self.index.collection
         found = self.index.search([question], limit, self.store.version(collection))[0]
         if not found and self.store.count_indexed(collection):
-            raise IndexUnavailable("The index was lost.", REMEDY)
+            raise IndexBroken("The index was lost.")
         return found
 
     # ------------------------------------------------------------------ by hand

@@ -1,4 +1,4 @@
-"""Recall: candidates by words and by vectors, added scores, a gate on relevance, and a budget of tokens.
+"""Recall: candidates by words and by vectors, `scoring`, the `gate` before a prompt, and a budget of tokens.
 
 Two policies on one primitive. Its owner wants everything that may fit: `find`. A prompt wants only what does: `select`
 then drops what fails the gate, since a ranking always has a first and cannot tell that nothing fits.
@@ -25,6 +25,7 @@ SCOPED_CANDIDATES = 1000  # vectors know neither dates nor sessions: ask for mor
 AROUND = 30  # best candidates whose neighbours in the talk are brought in: a reply need not share the question's words
 
 SESSION_SHARE = 6  # hits of one session in a prompt, so that one long talk does not take all the room
+SHORTEST_LINE = 16  # tokens: who said it, when and where cost that much; with less left, none more is tried
 
 
 def find(
@@ -40,6 +41,7 @@ def find(
 
     `mode` is words, vectors or both; without `nearest` (no index) words answer alone. `at` is when it is asked.
     """
+    skip = frozenset(skip)
     limit = SCOPED_CANDIDATES if scope.after or scope.before or scope.session_id or scope.kinds else CANDIDATES
     bm25 = words.search(store, question, CANDIDATES, scope) if mode != "vectors" else {}
     cosine = {parsed(unit): score for unit, score in nearest(question, limit)} if nearest and mode != "words" else {}
@@ -136,6 +138,8 @@ def select(
     chosen: list[Hit] = []
     shares: defaultdict[str, int] = defaultdict(int)
     for one in _near_best(relevant):
+        if budget < SHORTEST_LINE:
+            break
         if shares[one.record.session_id] < SESSION_SHARE:
             hit = shown(store, one, terms, count)
             if hit.tokens <= budget:

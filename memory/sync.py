@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from memory.errors import Failure, IndexUnavailable
-from memory.index import REMEDY, Index, Unit, Vector
+from memory.errors import Failure, IndexBroken, IndexUnavailable
+from memory.index import Index, Unit, Vector
 from memory.records import Fact, Message, Summary
 from memory.store import Store
 from memory.units import parsed, text_of, unit_id
@@ -39,9 +39,7 @@ def sync(
     rebuilt = False
     try:
         reconcile(store, index)
-    except IndexUnavailable as error:
-        if error.remedy != REMEDY:  # busy, or Chroma cannot be loaded: nothing is wrong with the files
-            raise
+    except IndexBroken:
         rebuild(store, index)
         rebuilt = True
     removed = remove_orphans(store, index)

@@ -359,6 +359,16 @@ def test_a_template_without_a_system_role_gets_its_text_from_the_user(
     assert server.bodies[-1]["messages"][0]["content"] == "Be brief.\n\nA late note.\n\nHello."
 
 
+def test_two_user_messages_in_a_row_are_joined_where_roles_must_alternate(
+    server: ScriptedServer, endpoint: Endpoint
+) -> None:
+    said = refusal(400, "Conversation roles must alternate user/assistant/user/assistant/...")
+    server.default = lambda body: said if roles_of(body) != ["system", "user"] else "Hi."
+    assert reply_of(endpoint, [*HELLO, say("user", "Are you there?")]).text == "Hi."
+    assert endpoint.quirks == {"roles_alternate"}
+    assert server.bodies[-1]["messages"][1]["content"] == f"{HELLO[-1].content}\n\nAre you there?"
+
+
 def test_a_quirk_may_be_known_beforehand(server: ScriptedServer) -> None:
     endpoint = Endpoint("m", server.url, max_retries=0, quirks=["no_late_system"])
     server.enqueue("Hi.")
@@ -392,7 +402,7 @@ def test_a_wrong_value_is_no_quirk(server: ScriptedServer, message: str) -> None
 
 def test_adapting_twice_changes_no_more() -> None:
     request = {"messages": [to_wire(message) for message in LATE], "temperature": 1}
-    quirks = {"no_temperature", "no_late_system", "no_system"}
+    quirks = {"no_temperature", "no_late_system", "roles_alternate", "no_system"}
     assert adapted(adapted(request, quirks), quirks) == adapted(request, quirks)
 
 
