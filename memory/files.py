@@ -24,10 +24,15 @@ def private_folder(path: Path) -> Path:
 
 
 def private_file(path: Path) -> Path:
-    """Make sure that `path` exists and only its owner may read it, and return it."""
+    """Make sure that `path` exists and only its owner may read it, and return it.
+
+    What exists is not opened: to close a SQLite file drops the locks of all other connections of the process (POSIX
+    locks), and another process that then thinks itself alone deletes the write-ahead log under them.
+    """
     private_folder(path.parent)
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         if path.stat().st_mode & 0o077:
             path.chmod(0o600)
     except OSError as error:

@@ -20,8 +20,10 @@ __all__ = ["Candidate", "find", "hit", "select"]
 
 Nearest = Callable[[str, int], Sequence[tuple[str, float]]]  # (question, limit) -> [(unit id, cosine)], best first
 
-CANDIDATES = 200  # of each arm: beyond, neither finds much that the other parts would lift into the first ten
-SCOPED_CANDIDATES = 1000  # vectors know neither dates nor sessions: ask for more where a scope will drop most
+# Of each kind by words, and of all kinds by vectors. More cost time and change little; a cosine is worth having even of
+# what words found first, and facts and messages share one list.
+BY_WORDS, BY_VECTORS = 100, 300
+BY_VECTORS_SCOPED = 1000  # vectors know neither dates nor sessions: ask for more where a scope will drop most
 AROUND = 30  # best candidates whose neighbours in the talk are brought in: a reply need not share the question's words
 
 SESSION_SHARE = 6  # hits of one session in a prompt, so that one long talk does not take all the room
@@ -42,8 +44,8 @@ def find(
     `mode` is words, vectors or both; without `nearest` (no index) words answer alone. `at` is when it is asked.
     """
     skip = frozenset(skip)
-    limit = SCOPED_CANDIDATES if scope.after or scope.before or scope.session_id or scope.kinds else CANDIDATES
-    bm25 = words.search(store, question, CANDIDATES, scope) if mode != "vectors" else {}
+    limit = BY_VECTORS_SCOPED if scope.after or scope.before or scope.session_id or scope.kinds else BY_VECTORS
+    bm25 = words.search(store, question, BY_WORDS, scope) if mode != "vectors" else {}
     cosine = {parsed(unit): score for unit, score in nearest(question, limit)} if nearest and mode != "words" else {}
     found = _kept(store, _load(store, bm25, cosine), scope, skip)
     evidence = store.evidence_seqs(one.seq for one in found if one.kind == "f")

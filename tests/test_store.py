@@ -535,3 +535,17 @@ with store.writing():
     assert [one.content for one in store.transcript("s1")] == ["one"]
     assert store.damage() == []
     store.close()
+
+
+def test_two_stores_in_one_process_and_a_reader_in_another_lose_nothing(path: Path) -> None:
+    """A second connection must not drop the first one's locks: the reader would delete the log as its last user."""
+    read = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); print(c.execute('SELECT id FROM sessions').fetchall())"
+    one, two = Store(path), Store(path)
+    one.start(Session("first", datetime.now(UTC)))
+    two.sessions()
+    subprocess.run([sys.executable, "-c", read + "; c.close()", str(path)], check=True)
+    one.start(Session("second", datetime.now(UTC)))
+    shown = subprocess.run([sys.executable, "-c", read, str(path)], check=True, capture_output=True, text=True)
+    assert "first" in shown.stdout and "second" in shown.stdout
+    one.close()
+    two.close()
