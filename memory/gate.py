@@ -22,7 +22,7 @@ TINY = 20
 
 WORDS_ALONE = 1.2  # bm25 over the logarithm of the messages, without vectors: words alone say less, so more must agree
 
-NEAR_BEST = 0.5  # of the best hit's score: what is far below the best is not what was meant
+NEAR_BEST = 0.6  # of the best hit's score: what is far below the best is not what was meant, and costs tokens
 
 
 def opens(found: Sequence[Candidate], terms: Sequence[str], size: int) -> bool:

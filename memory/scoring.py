@@ -19,7 +19,8 @@ Key = tuple[str, int]  # (kind, seq)
 WORDS, MEANING = 1.0, 1.0
 
 # What kind of message it is.
-OWNER = 0.5  # the assistant's replies are long and full of the question's words, the owner's messages hold the facts
+# The assistant's replies are long and full of the question's words; its owner's messages, and facts, say what is so.
+OWNER = 0.5
 SPEAKER = 0.2  # a question that names a speaker asks for what that one said: up for theirs, down for the others'
 LENGTH, SHORTEST, LONGEST = 0.15, 15, 330  # a factor e in characters: "Wow, great!" matches well and tells nothing
 ASKING = 0.15  # less for what ends in a question mark: it asks for what another message tells
@@ -111,6 +112,8 @@ def score_messages(scores: Scores) -> None:
     for one in scores.found:
         if isinstance(one.record, Message):
             scores.parts[one.key] |= _message_parts(one.record, named)
+        elif isinstance(one.record, Fact):
+            scores.parts[one.key]["owner"] = OWNER
 
 
 def _message_parts(message: Message, named: Collection[str]) -> dict[str, float]:

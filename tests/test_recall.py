@@ -276,6 +276,12 @@ def test_a_preference_is_found_for_a_request(past: Past) -> None:
     assert "s" in [hit.session_id for hit in past.prompt("What vegetarian dish should I cook tonight?")]
 
 
+def test_the_same_small_talk_said_before_is_nothing_to_go_by(past: Past) -> None:
+    for place in range(3):
+        filled(past).talk(f"s{place}", "Continue.", "Thanks!")
+    assert past.prompt("continue") == past.prompt("Thanks!") == []
+
+
 def test_the_gate_works_by_words_alone(past: Past) -> None:
     filled(past).talk("s", "My sister Ana lives in Porto.")
     assert [hit.session_id for hit in past.prompt("Where does my sister live?", mode="words")] == ["s"]
