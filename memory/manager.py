@@ -9,6 +9,7 @@ sync()       the index brought up to date
 from collections.abc import Callable, Collection, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,10 +69,10 @@ class MemoryManager:
         scope: Scope = Scope(),
         limit: int = 10,
         mode: str = "both",
-        skip: Collection[str] = (),
+        at: datetime | None = None,
     ) -> Recalled:
-        """The best `limit` hits for the owner: everything that may fit, whole texts."""
-        found, trouble = self._find(question, scope, mode, skip)
+        """The best `limit` hits for the owner: everything that may fit, whole texts. `at` is "now" for "last week"."""
+        found, trouble = self._find(question, scope, mode, (), at)
         return Recalled(tuple(recalling.hit(self.store, one) for one in found[:limit]), trouble)
 
     def recall_for_prompt(
@@ -81,13 +82,14 @@ class MemoryManager:
         scope: Scope = Scope(),
         mode: str = "both",
         skip: Collection[str] = (),
+        at: datetime | None = None,
     ) -> Recalled:
         """What goes into a prompt: only what passes the gate, as shown there, in at most `budget` tokens."""
-        found, trouble = self._find(question, scope, mode, skip)
+        found, trouble = self._find(question, scope, mode, skip, at)
         return Recalled(tuple(recalling.select(self.store, question, found, budget, self.counter.text)), trouble)
 
     def _find(
-        self, question: str, scope: Scope, mode: str, skip: Collection[str]
+        self, question: str, scope: Scope, mode: str, skip: Collection[str], at: datetime | None
     ) -> tuple[list[recalling.Candidate], str]:
         trouble: list[str] = []
 
@@ -98,7 +100,7 @@ class MemoryManager:
                 trouble.append(f"{error.message} Words alone answered. {error.remedy}".strip())
                 return []
 
-        found = recalling.find(self.store, question, nearest, scope, skip, mode)
+        found = recalling.find(self.store, question, nearest, scope, skip, mode, at or self._clock())
         return found, "".join(trouble)
 
     def _nearest(self, question: str, limit: int) -> Sequence[tuple[str, float]]:

@@ -135,11 +135,12 @@ def select(
     """
     terms = words.terms(question)
     relevant = [one for one in found if not gate.repeats(one.record, question)]
-    if not gate.opens(relevant, terms, store.number("SELECT max(seq) FROM messages")):
+    size = store.number("SELECT max(seq) FROM messages")
+    if not gate.opens(relevant, terms, size):
         return []
     chosen: list[Hit] = []
     shares: defaultdict[str, int] = defaultdict(int)
-    for one in _near_best(relevant):
+    for one in _near_best(relevant, terms, size):
         if budget < SHORTEST_LINE:
             break
         if shares[one.record.session_id] < SESSION_SHARE:
@@ -151,10 +152,12 @@ def select(
     return chosen
 
 
-def _near_best(found: list[Candidate]) -> list[Candidate]:
+def _near_best(found: list[Candidate], terms: Sequence[str], size: int) -> list[Candidate]:
+    """What is about as good as the best, and what is most relevant by itself: a gist may say what no message says."""
     visible = [one for one in found if not hidden(one.record)]
     best = max((one.score for one in visible), default=0.0)
-    return [one for one in visible if one.score >= gate.NEAR_BEST * best]
+    closest = max(visible, key=lambda one: gate.relevance(one, terms, size), default=None)
+    return [one for one in visible if one.score >= gate.NEAR_BEST * best or one is closest]
 
 
 def hidden(record: Record) -> bool:

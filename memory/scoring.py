@@ -21,6 +21,7 @@ WORDS, MEANING = 1.0, 1.0
 # What kind of message it is.
 # The assistant's replies are long and full of the question's words; its owner's messages, and facts, say what is so.
 OWNER = 0.5
+RELEVANT = 0.3  # of the arms, from where the owner's words get all of it: what matches nothing is lifted by nothing
 SPEAKER = 0.2  # a question that names a speaker asks for what that one said: up for theirs, down for the others'
 LENGTH, SHORTEST, LONGEST = 0.15, 15, 330  # a factor e in characters: "Wow, great!" matches well and tells nothing
 ASKING = 0.15  # less for what ends in a question mark: it asks for what another message tells
@@ -112,15 +113,17 @@ def score_messages(scores: Scores) -> None:
     for one in scores.found:
         if isinstance(one.record, Message):
             scores.parts[one.key] |= _message_parts(one.record, named)
-        elif isinstance(one.record, Fact):
-            scores.parts[one.key]["owner"] = OWNER
+        if _by_owner(one.record):
+            scores.parts[one.key]["owner"] = OWNER * min(1.0, scores.arms[one.key] / RELEVANT)
+
+
+def _by_owner(record: Record) -> bool:
+    return isinstance(record, Fact) or (isinstance(record, Message) and record.role == "user")
 
 
 def _message_parts(message: Message, named: Collection[str]) -> dict[str, float]:
     length = min(LONGEST, max(SHORTEST, len(message.content)))
     parts = {"length": LENGTH * log(length / SHORTEST)}
-    if message.role == "user":
-        parts["owner"] = OWNER
     if named and message.name:
         parts["speaker"] = SPEAKER if message.name.casefold() in named else -SPEAKER
     if message.content.rstrip().endswith(("?", "？")):

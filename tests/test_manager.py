@@ -130,7 +130,8 @@ def test_a_recall_keeps_to_its_scope_its_limit_and_its_budget(opened: Open) -> N
     assert hits and sum(hit.tokens for hit in hits) <= 60
     assert memory.recall_for_prompt(question, 0).hits == ()
     best = memory.recall(question, limit=1).hits[0].unit
-    assert best not in [hit.unit for hit in memory.recall(question, skip={best}).hits]
+    assert best in [hit.unit for hit in memory.recall_for_prompt(question, 500).hits]
+    assert best not in [hit.unit for hit in memory.recall_for_prompt(question, 500, skip={best}).hits]
 
 
 def test_words_alone_never_open_the_index(memory: MemoryManager, home: Path) -> None:

@@ -539,7 +539,9 @@ with store.writing():
 
 def test_two_stores_in_one_process_and_a_reader_in_another_lose_nothing(path: Path) -> None:
     """A second connection must not drop the first one's locks: the reader would delete the log as its last user."""
-    read = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); print(c.execute('SELECT id FROM sessions').fetchall())"
+    read = (
+        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); print(c.execute('SELECT id FROM sessions').fetchall())"
+    )
     one, two = Store(path), Store(path)
     one.start(Session("first", datetime.now(UTC)))
     two.sessions()

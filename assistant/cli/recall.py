@@ -86,9 +86,9 @@ def command(
 def ask(app: App, query: Query, scope: Scope, limit: int | None, mode: str, inject: bool) -> Recalled:
     """One recall, for the owner or as for a prompt."""
     if inject:
-        recalled = app.memory.recall_for_prompt(query.text, app.settings.recall_tokens, scope, mode)
+        recalled = app.memory.recall_for_prompt(query.text, app.settings.recall_tokens, scope, mode, at=query.at)
         return Recalled(recalled.hits[:limit], recalled.trouble)
-    return app.memory.recall(query.text, scope, limit or HITS, mode)
+    return app.memory.recall(query.text, scope, limit or HITS, mode, query.at)
 
 
 def read_queries(path: Path) -> Iterator[Query]:
