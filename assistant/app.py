@@ -1,7 +1,6 @@
 """The one place where the real parts are put together. Each part is made when it is first needed."""
 
 import logging
-import logging.handlers
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
@@ -246,8 +245,10 @@ class App:
 
     def log_to_file(self) -> None:
         """Keep a log of what the program adapts to or leaves undone. It holds no words of a conversation."""
+        from logging.handlers import RotatingFileHandler  # it brings sockets and pickles, for what is not used here
+
         path = private_file(self.settings.home / "assistant.log")
-        handler = logging.handlers.RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8")
+        handler = RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8")
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         for room in ("assistant", "memory", "tools"):
             logging.getLogger(room).addHandler(handler)

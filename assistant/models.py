@@ -1,12 +1,13 @@
 """The model table of data/models.json: window, reply, encoding and price of a model, by its name."""
 
 import functools
-import importlib.resources
 import json
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import data
 from memory.errors import Failure
 
 # What an unknown model is taken for. 8192 is the smallest window that models in use still have: a guess too small
@@ -130,7 +131,7 @@ def _unknown(name: str) -> ModelInfo:
 def _table() -> dict[str, dict[str, Any]]:
     """Read data/models.json once, at the first question."""
     try:
-        text = importlib.resources.files("data").joinpath("models.json").read_text(encoding="utf-8")
+        text = Path(data.__file__).with_name("models.json").read_text(encoding="utf-8")
         return dict(json.loads(text)["models"])
     except (ModuleNotFoundError, OSError, ValueError, KeyError, TypeError) as error:
         raise Failure(
