@@ -133,7 +133,7 @@ def _table() -> dict[str, dict[str, Any]]:
     try:
         text = Path(data.__file__).with_name("models.json").read_text(encoding="utf-8")
         return dict(json.loads(text)["models"])
-    except (ModuleNotFoundError, OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise Failure(
             f"The model table data/models.json cannot be read: {error}.", "Install the program again."
         ) from error

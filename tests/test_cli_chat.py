@@ -275,3 +275,11 @@ def at_a_terminal(words: list[str], environment: dict[str, str]) -> str:
         os.waitpid(pid, 0)
         os.close(terminal)
     return shown.decode(errors="replace").replace("\r\n", "\n")
+
+
+def test_the_window_of_a_model_that_nobody_knows_is_stated(assistant: Run, server: ScriptedServer) -> None:
+    server.default = "Hi."
+    stated = "its window is taken for 8,192 tokens, counted as o200k_base"
+    assert stated in assistant("chat", stdin="Hello.\n", server=server).stderr
+    known = assistant("chat", stdin="Hello.\n", server=server, env={"ASSISTANT_CONTEXT_TOKENS": "4000"})
+    assert stated not in known.stderr

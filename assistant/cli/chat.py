@@ -174,6 +174,11 @@ def introduction(app: App) -> str:
     if choice.name == DEFAULT_LOCAL:
         line += " For a better one: assistant models"
     lines = [line]
+    if not (choice.info.known or app.settings.context_tokens):
+        window = f"{choice.info.context_tokens:,} tokens, counted as {app.counter.encoding}"
+        lines.append(
+            f"It is not in the model table: its window is taken for {window}.\nASSISTANT_CONTEXT_TOKENS sets it."
+        )
     if not app.memory.store.sessions(1):
         lines.append(f"What is said is remembered, in {app.settings.home} alone.")
     return "\n".join([*lines, "/help lists commands, Ctrl-D ends."])
