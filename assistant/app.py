@@ -219,6 +219,11 @@ class App:
 
         return Toolbox(self._tools() if self.choice.info.tools else [], self.counter.text, self.settings.tool_tokens)
 
+    @cached_property
+    def schema_tokens(self) -> int:
+        """What the tools' descriptions cost in each request; they stay the same, so they are counted once."""
+        return self.counter.tools(self.toolbox.schemas())
+
     def _tools(self) -> list[Any]:
         from tools.calculator import calculator_tool
         from tools.clock import clock_tool

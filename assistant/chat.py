@@ -78,7 +78,7 @@ class Chat:
 
     def _window(self, *, tighter: bool = False) -> Sequence[Message]:
         """What the model is shown: the window's budget is its context less the reply, the tools and the priming."""
-        tools = self._app.counter.tools(self._app.toolbox.schemas())
+        tools = self._app.schema_tokens
         budget = self._app.prompt_tokens(self._memory) - tools - REPLY_PRIMING
         window = self.session.window(int(min(budget, self._window_tokens) * TIGHTER) if tighter else budget)
         self._window_tokens = window.tokens

@@ -1,7 +1,7 @@
 """The only door to openai: records in, records out, errors translated.
 
 openai costs 0.9 s of CPU to import and its client wants a key as soon as it is made, so both wait for the first use.
-What endpoints refuse differs; a request is adapted to what this one refused before (see QUIRKS).
+What endpoints refuse differs; a request is adapted to what this one refused before (see quirks.py).
 """
 
 import json
@@ -24,13 +24,13 @@ from assistant.errors import (
     RateLimited,
     SchemaRefused,
 )
+from assistant.quirks import Request, adapted, learned, sign_of
 from memory.errors import Failure
 from memory.records import Message, ToolCall
 
 if TYPE_CHECKING:
     import openai
 
-Request = Mapping[str, Any]
 Wire = Mapping[str, Any]
 Cancelled = Callable[[], bool]
 
@@ -92,7 +92,7 @@ class Endpoint:
         """Name the model and its address (None: OpenAI's own). A temperature of None is the endpoint's own.
 
         `timeout_s` is the longest silence in seconds. `max_retries` are the openai client's: it waits 0.5 s and then
-        longer, or what Retry-After asks for up to two minutes. `quirks` are names from QUIRKS known beforehand.
+        longer, or what Retry-After asks for up to two minutes. `quirks` are names from quirks.QUIRKS known beforehand.
         """
         self.model = model
         self.quirks = frozenset(quirks)
@@ -206,7 +206,10 @@ class Endpoint:
 
         `known` are those the request was adapted to: another thread may have learned the same meanwhile.
         """
-        quirk = learned(error, request, known)
+        told = _told(error)
+        # A template's refusal is a 500 at some servers; an error in mid-stream may have no status.
+        may_be_one = _status(error) in (0, 400, 422, 500) and not _OVERFLOW.search(told)
+        quirk = learned(told, request, known) if may_be_one else ""
         if not quirk:
             raise self._door.failure(error, request) from error
         self.quirks |= {quirk}
@@ -400,113 +403,14 @@ def _usage(told: Mapping[str, Any] | None) -> Usage | None:
     return Usage(told.get("prompt_tokens") or 0, told.get("completion_tokens") or 0, cached or 0)
 
 
-# Quirks: what an endpoint refuses, and the request without it
-
-
-@dataclass(frozen=True, slots=True)
-class Quirk:
-    """Something that an endpoint refuses: the sign in its error's text, and the request that does without."""
-
-    name: str
-    sign: re.Pattern[str]
-    adapt: Callable[[Request], Request]
-
-
-def _without(name: str) -> Callable[[Request], Request]:
-    return lambda request: {key: value for key, value in request.items() if key != name}
-
-
-def _other_limit(request: Request) -> Request:
-    """OpenAI's newer models know only max_completion_tokens, many other servers only max_tokens."""
-    other = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
-    return {other.get(name, name): value for name, value in request.items()}
-
-
-def _system_first(request: Request) -> Request:
-    """All system messages joined in one at the beginning."""
-    notes = [each["content"] for each in request["messages"] if each["role"] == "system"]
-    first = [{"role": "system", "content": "\n\n".join(notes)}] if notes else []
-    return {**request, "messages": first + [each for each in request["messages"] if each["role"] != "system"]}
-
-
-def _no_system(request: Request) -> Request:
-    """The system messages' text at the head of the first user message; without one they become one."""
-    joined = _system_first(request)["messages"]
-    if not joined or joined[0]["role"] != "system":
-        return request
-    system, first, rest = joined[0], joined[1:2], joined[2:]
-    if not first or first[0]["role"] != "user":
-        return {**request, "messages": [{**system, "role": "user"}, *first, *rest]}
-    return {**request, "messages": [{**first[0], "content": f"{system['content']}\n\n{first[0]['content']}"}, *rest]}
-
-
-def _alternating(request: Request) -> Request:
-    """Two user messages in a row, as after a turn that failed, joined in one."""
-    joined: list[dict[str, Any]] = []
-    for each in request["messages"]:
-        if joined and each["role"] == joined[-1]["role"] == "user":
-            joined[-1] = {**joined[-1], "content": f"{joined[-1]['content']}\n\n{each['content']}"}
-        else:
-            joined.append(dict(each))
-    return {**request, "messages": joined}
-
-
-def _refusal_of(*names: str) -> re.Pattern[str]:
-    """The sign of an unknown parameter. Its name alone is not enough: a value may be wrong, or the prompt too long."""
-    refused = r"unsupported|not supported|does ?n.t support|does not support|unrecogni[sz]ed|unknown|unexpected"
-    return _sign(rf"(?=.*\b({'|'.join(names)})\b)(?=.*({refused}|extra (inputs|fields)|not permitted|not allowed))")
-
-
-def _sign(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern, re.IGNORECASE | re.DOTALL)
-
-
-_TEMPLATE = r"system (message|role|prompt)|roles? must alternate|only user and assistant roles|user/assistant/user"
-
-# In this order: of two with the same sign, the milder comes first, and one that changes nothing is passed over.
-QUIRKS = (
-    Quirk("other_limit", _refusal_of("max_tokens", "max_completion_tokens"), _other_limit),
-    Quirk("no_temperature", _refusal_of("temperature"), _without("temperature")),
-    Quirk("no_stream_options", _refusal_of("stream_options", "include_usage"), _without("stream_options")),
-    Quirk(
-        "no_tools",
-        _sign(r"not support tools|tools? .{0,30}not supported|tools? param requires|tool choice requires"),
-        _without("tools"),
-    ),
-    Quirk("no_late_system", _sign(_TEMPLATE), _system_first),
-    Quirk("roles_alternate", _sign(r"roles? must alternate|user/assistant/user"), _alternating),
-    Quirk("no_system", _sign(_TEMPLATE), _no_system),
-)
-
-
-def adapted(request: Request, quirks: Collection[str]) -> Request:
-    """The request without what the quirks named refuse."""
-    for quirk in QUIRKS:
-        if quirk.name in quirks:
-            request = quirk.adapt(request)
-    return request
-
-
-def learned(error: Exception, request: Request, known: Collection[str]) -> str:
-    """The name of the quirk that explains the error and is new; "" if none does."""
-    told = _told(error)
-    # A template's refusal is a 500 at some servers; an error in mid-stream may have no status.
-    if _status(error) not in (0, 400, 422, 500) or _OVERFLOW.search(told):
-        return ""
-    for quirk in QUIRKS:
-        if quirk.name not in known and quirk.sign.search(told) and quirk.adapt(request) != request:
-            return quirk.name
-    return ""
-
-
 # The openai client, and what its errors mean to a person
 
 
-_OVERFLOW = _sign(
+_OVERFLOW = sign_of(
     r"context_length_exceeded|exceed_context_size|context.{0,20}\b(length|size|window)"
     r"|(prompt|input|request) is too long|too many (input |prompt )?tokens|reduce the length of the (messages|prompt)"
 )
-_SCHEMA = _sign(r"response_format|json_?.?schema|\bschema\b|grammar|guided|structured output")
+_SCHEMA = sign_of(r"response_format|json_?.?schema|\bschema\b|grammar|guided|structured output")
 
 
 class _Door:

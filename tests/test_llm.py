@@ -31,12 +31,12 @@ from assistant.llm import (
     Endpoint,
     Reply,
     Usage,
-    adapted,
     is_loopback,
     one_line,
     to_wire,
     well_formed,
 )
+from assistant.quirks import adapted
 from memory.errors import Failure
 from memory.records import Message, Role, ToolCall
 from tests.scripted import (

@@ -92,14 +92,13 @@ def show_version(ctx: click.Context, _option: click.Parameter, wanted: bool) -> 
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=show_version, help="Show the version."
 )
-@click.option("-v", "--verbose", is_flag=True, help="Show the whole traceback of an error.")
+@click.option("-v", "--verbose", is_flag=True, expose_value=False, help="Show the whole traceback of an error.")
 @click.pass_context
-def group(ctx: click.Context, verbose: bool) -> None:
+def group(ctx: click.Context) -> None:
     """A personal assistant that remembers.
 
     Alone it is `chat` at a terminal, and `ask` when something is piped in or a question is given.
     """
-    ctx.obj = verbose
     if ctx.invoked_subcommand is None:
         name = "chat" if sys.stdin.isatty() else "ask"
         ctx.invoke(group.get_command(ctx, name))  # type: ignore[arg-type]
