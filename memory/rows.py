@@ -5,6 +5,7 @@ import sqlite3
 from datetime import UTC, datetime
 from typing import Any
 
+from memory.forms import forms
 from memory.records import Fact, Message, Session, Summary, ToolCall
 
 
@@ -51,6 +52,7 @@ def message_row(message: Message) -> dict[str, Any]:
         "origin": message.origin,
         "at": to_text(message.at),
         "tokens": message.tokens,
+        "forms": forms(message.name, message.content) if message.role in ("user", "assistant") else None,
     }
 
 
@@ -65,6 +67,7 @@ def summary_row(summary: Summary) -> dict[str, Any]:
         "tried_by": summary.tried_by,
         "origin": summary.origin,
         "tokens": summary.tokens,
+        "forms": forms(summary.title, summary.gist),
     }
 
 
@@ -83,6 +86,7 @@ def fact_row(fact: Fact) -> dict[str, Any]:
         "retired_by": fact.retired_by,
         "pinned": int(fact.pinned),
         "tokens": fact.tokens,
+        "forms": forms(fact.text),
     }
 
 
@@ -92,18 +96,34 @@ def as_session(row: sqlite3.Row) -> Session:
     return Session(started_at=from_text(row["started_at"]), ended_at=or_none(row["ended_at"]), **values)
 
 
-def as_message(row: dict[str, Any]) -> Message:
-    """A row as the message it holds."""
-    calls = tuple(ToolCall(**call) for call in json.loads(row["tool_calls"]))
-    return Message(**{**row, "at": from_text(row["at"]), "tool_calls": calls})
+def as_message(row: sqlite3.Row | dict[str, Any]) -> Message:
+    """A row as the message it holds. A recall makes a thousand: through a dict they would take twice as long."""
+    return Message(
+        row["id"],
+        row["session_id"],
+        row["role"],
+        row["content"],
+        from_text(row["at"]),
+        row["origin"],
+        row["name"],
+        as_calls(row["tool_calls"]),
+        row["tool_call_id"],
+        row["tokens"],
+        row["seq"],
+    )
+
+
+def as_calls(text: str) -> tuple[ToolCall, ...]:
+    """Tool calls as stored; most messages have none."""
+    return () if text == "[]" else tuple(ToolCall(**call) for call in json.loads(text))
 
 
 def as_summary(row: dict[str, Any]) -> Summary:
     """A row as the summary it holds."""
-    return Summary(**{key: row[key] for key in row if key != "seq"} | {"at": from_text(row["at"])})
+    return Summary(**{key: row[key] for key in row if key not in ("seq", "forms")} | {"at": from_text(row["at"])})
 
 
 def as_fact(row: dict[str, Any], message_ids: tuple[str, ...]) -> Fact:
     """A row and its evidence as the fact they hold."""
     times = {"at": from_text(row["at"]), "valid_from": or_none(row["valid_from"]), "pinned": bool(row["pinned"])}
-    return Fact(**{key: row[key] for key in row if key != "seq"} | times, message_ids=message_ids)
+    return Fact(**{key: row[key] for key in row if key not in ("seq", "forms")} | times, message_ids=message_ids)

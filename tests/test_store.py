@@ -18,9 +18,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from memory import words
 from memory.errors import StoreError
 from memory.migrations import MIGRATIONS
-from memory.records import Fact, Message, Session, Summary, ToolCall
+from memory.records import Fact, Message, Scope, Session, Summary, ToolCall
 from memory.session import clean
 from memory.store import Added, Store
 
@@ -292,12 +293,23 @@ def test_vectors_of_what_is_gone_are_orphans_until_they_are_taken_away(store: St
     assert store.indexed("all") == {("m", 2)}
 
 
+def test_a_message_waits_for_its_vector_while_its_session_goes_on(store: Store) -> None:
+    talk(store, "ended", "one")
+    store.start(Session("live", AT))
+    for place in range(3):
+        store.add(a_message(f"m{place}", "words", session_id="live"))
+    store.note_vectors("old", added=[("m", 2)])
+    store.note_vectors("new", added=[("m", 3)])
+    assert store.still_unindexed([1, 2, 3, 4]) == {4}
+    assert store.still_unindexed([]) == set()
+
+
 def test_an_emptied_index_wants_everything_again(store: Store) -> None:
     talk(store, "s1", "one")
     store.put_notes(a_summary(), [])
     store.note_vectors("all", added=units(store))
     version = store.version("all")
-    store.forget_vectors()
+    store.forget_vectors("all")
     session = store.session("s1")
     assert session
     assert session.state == "summarised"
@@ -332,6 +344,20 @@ def test_a_removed_session_leaves_no_bytes_of_its_text(store: Store, path: Path)
     assert [one.content for one in kept.transcript("s2")] == ["This stays."]
     assert kept.damage() == []
     kept.close()
+
+
+def test_a_removed_session_leaves_no_bytes_of_a_text_without_spaces(store: Store, path: Path) -> None:
+    talk(store, "s1", "秘密の言葉は蜥蜴です。", "Größenwahn")
+    store.add(a_message("n1", "見た", name="蜥蜴"))
+    store.put_notes(a_summary(title="蜥蜴の話", gist="蜥蜴が好き。"), [a_fact("f1", text="蜥蜴を飼う。")])
+    talk(store, "s2", "これは残る。")
+    assert store.number("SELECT count(*) FROM messages_fts WHERE messages_fts MATCH '蜥蜴'") == 2
+    assert store.remove("s1")
+    words = [word.encode() for word in ("蜥蜴", "蜴で", "グロ", "groessenwahn", "grössenwahn", "Größenwahn")]
+    for file in path.parent.iterdir():
+        assert not [word for word in words if word in file.read_bytes()], file
+    assert store.number("SELECT count(*) FROM messages_fts WHERE messages_fts MATCH '残る'") == 1
+    assert store.damage() == []
 
 
 def test_removing_what_is_not_there_removes_nothing(store: Store) -> None:
@@ -396,7 +422,7 @@ def a_broken_step(db: "Database") -> None:
 
 
 def test_a_store_of_an_earlier_schema_is_brought_up_to_date(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("memory.store.MIGRATIONS", MIGRATIONS[:1])
+    monkeypatch.setattr("memory.store.MIGRATIONS", MIGRATIONS)
     old = Store(path)
     talk(old, "s1", "one")
     old.close()
@@ -407,6 +433,72 @@ def test_a_store_of_an_earlier_schema_is_brought_up_to_date(path: Path, monkeypa
         assert new.rows("SELECT mood FROM sessions")[0][0] == "good"
         assert new.number("PRAGMA user_version") == len(MIGRATIONS) + 1
         new.close()
+
+
+def columns(connection: sqlite3.Connection, table: str) -> list[str]:
+    return [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+
+
+def as_first(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file as the first release wrote it, with a talk and notes."""
+    with monkeypatch.context() as patch:
+        patch.setattr("memory.store.MIGRATIONS", MIGRATIONS[:1])
+        old = Store(path)
+    now = "2026-03-01T12:30:00+00:00"
+    old.connection.executescript(f"""
+        INSERT INTO sessions (id, started_at, state, origin) VALUES ('s1', '{now}', 'summarised', 'user');
+        INSERT INTO messages (id, session_id, role, content, name, origin, at, tokens) VALUES
+          ('m1', 's1', 'user', '東京タワーに登りました。', '田中', 'user', '{now}', 9),
+          ('m2', 's1', 'user', 'My sister lives in Porto.', NULL, 'user', '{now}', 9),
+          ('m3', 's1', 'tool', '東京の天気', 'weather', 'tool:weather', '{now}', 9);
+        INSERT INTO summaries (session_id, title, gist, at, written_by, origin, tokens)
+          VALUES ('s1', 'Größe', 'Собаки.', '{now}', 'a-model', 'user', 9);
+        INSERT INTO facts (id, session_id, text, kind, at, origin, status, tokens)
+          VALUES ('f1', 's1', '京都に住む。', 'fact', '{now}', 'user', 'kept', 9);
+        INSERT INTO evidence VALUES (1, 1);""")
+    old.close()
+
+
+def test_a_store_of_the_first_release_is_searched_in_every_script(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    as_first(path, monkeypatch)
+    store = Store(path)
+    found = {
+        question: set(words.search(store, question, 10, Scope()))
+        for question in ("東京", "田中", "sisters", "GROESSE", "собака", "京都")
+    }
+    assert found == {
+        "東京": {("m", 1)}, "田中": {("m", 1)}, "sisters": {("m", 2)},
+        "GROESSE": {("s", 1)}, "собака": {("s", 1)}, "京都": {("f", 1)},
+    }  # fmt: skip
+    assert [one.content for one in store.transcript("s1")][2] == "東京の天気"
+    assert store.facts_of("s1")[0].message_ids == ("m1",)
+    assert store.damage() == []
+    assert store.remove("s1")
+    assert "東京".encode() not in path.read_bytes()
+    store.close()
+
+
+def test_a_move_to_every_script_that_is_broken_off_changes_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    as_first(path, monkeypatch)
+    with monkeypatch.context() as patch:
+        patch.setattr("memory.store.MIGRATIONS", (*MIGRATIONS[:2], a_broken_step))
+        with pytest.raises(StoreError, match="nonsense"):
+            Store(path)
+    with sqlite3.connect(path) as connection:
+        assert "forms" not in columns(connection, "messages")
+        assert connection.execute("SELECT count(*) FROM messages_fts WHERE messages_fts MATCH 'sister'").fetchone()[0]
+    Store(path).close()
+
+
+def test_the_full_text_indexes_are_built_anew_from_the_rows(store: Store) -> None:
+    talk(store, "s1", "東京タワー", "Porto")
+    for table in ("messages_fts", "summaries_fts", "facts_fts"):
+        store.connection.execute(f"INSERT INTO {table} ({table}) VALUES ('delete-all')")
+    assert words.search(store, "東京 Porto", 10, Scope()) == {}
+    assert len(store.damage()) == 1
+    store.rebuild_words()
+    assert set(words.search(store, "東京 Porto", 10, Scope())) == {("m", 1), ("m", 2)}
+    assert store.damage() == []
 
 
 def test_a_step_that_fails_changes_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
