@@ -7,6 +7,8 @@ Rows of messages, summaries and facts never change their text: what is rewritten
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from memory.forms import forms
+
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
@@ -127,4 +129,158 @@ def m001_first(db: "Database") -> None:
     db.executescript(FIRST)
 
 
-MIGRATIONS: tuple[Callable[["Database"], None], ...] = (m001_first,)
+# Words of every script: `forms` holds what a row is found by beside its own spelling (memory/forms.py), mostly nothing.
+# Marks are parts of words, as the vowel signs of Hindi and Thai are.
+WORDS = """
+DROP TRIGGER messages_added;
+DROP TRIGGER messages_gone;
+DROP TRIGGER summaries_added;
+DROP TRIGGER summaries_gone;
+DROP TRIGGER facts_added;
+DROP TRIGGER facts_gone;
+DROP TABLE messages_fts;
+DROP TABLE summaries_fts;
+DROP TABLE facts_fts;
+DROP VIEW spoken;
+
+ALTER TABLE messages ADD COLUMN forms TEXT;
+ALTER TABLE summaries ADD COLUMN forms TEXT;
+ALTER TABLE facts ADD COLUMN forms TEXT;
+CREATE INDEX facts_at ON facts (at);
+
+CREATE VIEW spoken AS SELECT seq, session_id, name, content, forms FROM messages
+  WHERE role IN ('user', 'assistant') AND origin <> 'recalled';
+CREATE VIRTUAL TABLE messages_fts USING fts5 (name, content, forms, content='spoken', content_rowid='seq',
+  tokenize="porter unicode61 remove_diacritics 2 categories 'L* N* M* Co'");
+CREATE TRIGGER messages_added AFTER INSERT ON messages
+  WHEN new.role IN ('user', 'assistant') AND new.origin <> 'recalled' BEGIN
+  INSERT INTO messages_fts (rowid, name, content, forms) VALUES (new.seq, new.name, new.content, new.forms);
+END;
+CREATE TRIGGER messages_gone AFTER DELETE ON messages
+  WHEN old.role IN ('user', 'assistant') AND old.origin <> 'recalled' BEGIN
+  INSERT INTO messages_fts (messages_fts, rowid, name, content, forms)
+    VALUES ('delete', old.seq, old.name, old.content, old.forms);
+END;
+
+CREATE VIRTUAL TABLE summaries_fts USING fts5 (title, gist, forms, content='summaries', content_rowid='seq',
+  tokenize="porter unicode61 remove_diacritics 2 categories 'L* N* M* Co'");
+CREATE TRIGGER summaries_added AFTER INSERT ON summaries BEGIN
+  INSERT INTO summaries_fts (rowid, title, gist, forms) VALUES (new.seq, new.title, new.gist, new.forms);
+END;
+CREATE TRIGGER summaries_gone AFTER DELETE ON summaries BEGIN
+  INSERT INTO summaries_fts (summaries_fts, rowid, title, gist, forms)
+    VALUES ('delete', old.seq, old.title, old.gist, old.forms);
+END;
+
+CREATE VIRTUAL TABLE facts_fts USING fts5 (text, forms, content='facts', content_rowid='seq',
+  tokenize="porter unicode61 remove_diacritics 2 categories 'L* N* M* Co'");
+CREATE TRIGGER facts_added AFTER INSERT ON facts BEGIN
+  INSERT INTO facts_fts (rowid, text, forms) VALUES (new.seq, new.text, new.forms);
+END;
+CREATE TRIGGER facts_gone AFTER DELETE ON facts BEGIN
+  INSERT INTO facts_fts (facts_fts, rowid, text, forms) VALUES ('delete', old.seq, old.text, old.forms);
+END;
+"""
+TEXTS = {
+    "messages": "SELECT seq, name, content FROM spoken",
+    "summaries": "SELECT seq, title, gist FROM summaries",
+    "facts": "SELECT seq, text FROM facts",
+}
+
+
+def m002_words(db: "Database") -> None:
+    """Full-text search for every script: the forms of all texts, and indexes that hold them."""
+    db.executescript(WORDS)
+    for table, texts in TEXTS.items():
+        found = [(forms(*row[1:]), row[0]) for row in db.conn.execute(texts)]
+        db.conn.executemany(f"UPDATE {table} SET forms = ? WHERE seq = ?", [row for row in found if row[0]])
+        db.execute(f"INSERT INTO {table}_fts ({table}_fts) VALUES ('rebuild')")
+
+
+# The name of the model that a collection's vectors were made with: until another one's are complete, questions are put
+# to it. Of the collections so far only the built-in model's tells its name; vectors of another are made once more.
+MODELS = """
+ALTER TABLE collections ADD COLUMN model TEXT NOT NULL DEFAULT '';
+UPDATE collections SET model = 'all-MiniLM-L6-v2-int8' WHERE name LIKE 'all-MiniLM-L6-v2-int8-________';
+DELETE FROM vectors WHERE collection IN (SELECT name FROM collections WHERE model = '');
+"""
+
+
+def m003_embedding_models(db: "Database") -> None:
+    """Which embedding model each collection belongs to."""
+    db.executescript(MODELS)
+
+
+# What each model call was shown and why: references, no copies (memory/receipts.py has the form of `note`, `request`
+# and the names of units). What they refer to goes on its own way; a session takes its own receipts with it.
+RECEIPTS = """
+CREATE TABLE recalls (                      -- what the past had to say to a user message
+  turn INTEGER PRIMARY KEY NOT NULL,        -- that message's seq
+  session_id TEXT NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
+  note TEXT NOT NULL DEFAULT '[]',          -- JSON: the system message made of it, in pieces
+  gate TEXT NOT NULL DEFAULT '{}',          -- JSON: the gate's verdict
+  trouble TEXT NOT NULL DEFAULT ''          -- why the vectors had no say
+);
+CREATE INDEX recalls_session ON recalls (session_id);
+CREATE TABLE candidates (                   -- what was found for it: first what is shown, then what was cut
+  turn INTEGER NOT NULL REFERENCES recalls (turn) ON DELETE CASCADE,
+  place INTEGER NOT NULL,                   -- 1 is the best
+  unit TEXT NOT NULL,
+  score REAL NOT NULL,
+  tokens INTEGER NOT NULL,                  -- of its line in the prompt; 0: cut
+  reason TEXT NOT NULL,                     -- why it was cut; empty: it is shown
+  why TEXT NOT NULL,                        -- JSON
+  PRIMARY KEY (turn, place)
+) WITHOUT ROWID;
+CREATE INDEX candidates_unit ON candidates (unit);
+
+CREATE TABLE receipts (                     -- one row a request, written before it is sent
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  session_id TEXT NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
+  purpose TEXT NOT NULL CHECK (purpose IN ('turn', 'notes')),
+  turn INTEGER,                             -- the user message's seq; NULL: notes
+  step INTEGER NOT NULL,                    -- counted in the turn, or in the writing of the notes; from 1
+  at TEXT NOT NULL,
+  model TEXT NOT NULL,
+  bytes INTEGER NOT NULL,                   -- of the request's body
+  sha256 TEXT NOT NULL,                     -- of the same
+  request TEXT NOT NULL,                    -- JSON: the body in references
+  answer INTEGER,                           -- the assistant message's seq
+  prompt_tokens INTEGER,                    -- these three as the endpoint counts
+  completion_tokens INTEGER,
+  cached_tokens INTEGER,
+  ms INTEGER,                               -- until the reply's end; NULL: the process ended before
+  finish TEXT,                              -- the endpoint's word, or broken, or interrupted
+  error TEXT,
+  retries INTEGER                           -- how often the same was sent again
+);
+CREATE INDEX receipts_session ON receipts (session_id);
+CREATE INDEX receipts_turn ON receipts (turn);
+
+-- Constant texts of the program: schemas, what notes are asked for. Nothing that anybody said.
+CREATE TABLE texts (unit TEXT PRIMARY KEY NOT NULL, text TEXT NOT NULL) WITHOUT ROWID;
+
+CREATE TABLE replaced (                     -- notes that were written again, but stand in a receipt
+  unit TEXT PRIMARY KEY NOT NULL,
+  session_id TEXT NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
+  text TEXT NOT NULL,
+  tokens INTEGER NOT NULL,
+  origin TEXT NOT NULL,
+  at TEXT NOT NULL,
+  messages TEXT NOT NULL                    -- JSON: the seqs that a fact rested on
+) WITHOUT ROWID;
+CREATE INDEX replaced_session ON replaced (session_id);
+"""
+
+
+def m004_receipts(db: "Database") -> None:
+    """What each model call was shown and why."""
+    db.executescript(RECEIPTS)
+
+
+MIGRATIONS: tuple[Callable[["Database"], None], ...] = (
+    m001_first,
+    m002_words,
+    m003_embedding_models,
+    m004_receipts,
+)

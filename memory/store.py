@@ -47,6 +47,20 @@ UPDATE sessions SET state = 'indexed' WHERE state = 'summarised'
     AND seq NOT IN (SELECT seq FROM vectors WHERE collection = ? AND kind = 's'))
 """
 
+# Notes that are written again, where a receipt refers to the old ones: what was shown can still be told.
+KEEP_REPLACED = (
+    """INSERT OR IGNORE INTO replaced
+         SELECT 's' || seq, session_id, summaries.title || ': ' || gist, tokens, summaries.origin,
+           started_at, '[]'
+         FROM summaries JOIN sessions ON sessions.id = session_id
+         WHERE session_id = ? AND EXISTS (SELECT 1 FROM candidates WHERE unit = 's' || seq)""",
+    """INSERT OR IGNORE INTO replaced
+         SELECT 'f' || seq, session_id, text, tokens, origin, at,
+           (SELECT json_group_array(message) FROM evidence WHERE fact = facts.seq)
+         FROM facts
+         WHERE session_id = ? AND NOT pinned AND EXISTS (SELECT 1 FROM candidates WHERE unit = 'f' || seq)""",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Added:
@@ -229,11 +243,11 @@ class Store:
     def transcript(self, session_id: str) -> list[Message]:
         """All messages of a session, in order."""
         sql = "SELECT * FROM messages WHERE session_id = ? ORDER BY seq"
-        return [as_message(dict(row)) for row in self.rows(sql, [session_id])]
+        return [as_message(row) for row in self.rows(sql, [session_id])]
 
     def messages(self, seqs: Iterable[int]) -> dict[int, Message]:
         """Messages by their `seq`."""
-        return {row["seq"]: as_message(dict(row)) for row in self._by_seq("messages", seqs)}
+        return {row["seq"]: as_message(row) for row in self._by_seq("messages", seqs)}
 
     def _by_seq(self, table: str, seqs: Iterable[int]) -> list[sqlite3.Row]:
         numbers = json.dumps(sorted(seqs))
@@ -244,6 +258,8 @@ class Store:
     def put_notes(self, summary: Summary, facts: Sequence[Fact]) -> None:
         """Replace the notes on a session and mark it summarised. What its owner pinned stays."""
         with self.writing() as db:
+            for keep in KEEP_REPLACED:
+                db.execute(keep, [summary.session_id])
             db.execute("DELETE FROM summaries WHERE session_id = ?", [summary.session_id])
             db.execute("DELETE FROM facts WHERE session_id = ? AND NOT pinned", [summary.session_id])
             self._insert_notes(summary, facts)
@@ -329,9 +345,11 @@ class Store:
     def unindexed(self, collection: str, limit: int, session_id: str | None = None) -> list[tuple[str, int]]:
         """Up to `limit` (kind, seq) that have no vector in `collection`: notes first, then the newest messages."""
         only = "AND session_id = :session" if session_id else ""
+        # Each kind by itself can stop at the limit, which a sync reaches 800 times where there are 200,000 messages.
         parts = [
-            f"SELECT '{kind}' AS kind, seq FROM {table} WHERE {where} {only} AND seq NOT IN "
-            f"(SELECT seq FROM vectors WHERE collection = :collection AND kind = '{kind}')"
+            f"SELECT * FROM (SELECT '{kind}' AS kind, seq FROM {table} AS unit WHERE {where} {only} AND NOT EXISTS "
+            f"(SELECT 1 FROM vectors WHERE collection = :collection AND kind = '{kind}' AND vectors.seq = unit.seq) "
+            "ORDER BY seq DESC LIMIT :limit)"
             for kind, table, where in UNITS
         ]
         sql = f"SELECT * FROM ({' UNION ALL '.join(parts)}) ORDER BY kind = 'm', seq DESC LIMIT :limit"
@@ -343,7 +361,7 @@ class Store:
         """(kind, seq) that have a vector in `collection` but no row any more."""
         parts = [
             f"SELECT kind, seq FROM vectors WHERE collection = ? AND kind = '{kind}' "
-            f"AND seq NOT IN (SELECT seq FROM {table})"
+            f"AND NOT EXISTS (SELECT 1 FROM {table} AS unit WHERE unit.seq = vectors.seq)"
             for kind, table, _ in UNITS
         ]
         return [(kind, seq) for kind, seq in self.rows(" UNION ALL ".join(parts), [collection] * len(parts))]
@@ -353,6 +371,15 @@ class Store:
         sql = "SELECT kind, seq FROM vectors WHERE collection = ?"
         return {(kind, seq) for kind, seq in self.rows(sql, [collection])}
 
+    def still_unindexed(self, messages: Iterable[int]) -> set[int]:
+        """Those of `messages`, by `seq`, that have no vector in any collection while their session goes on."""
+        sql = """
+            SELECT messages.seq FROM messages JOIN sessions ON sessions.id = session_id
+            WHERE messages.seq IN (SELECT value FROM json_each(?)) AND state = 'open' AND NOT EXISTS (
+              SELECT 1 FROM collections CROSS JOIN vectors  -- in this order: SQLite would walk through all vectors
+              WHERE collection = collections.name AND kind = 'm' AND vectors.seq = messages.seq)"""
+        return {row[0] for row in self.rows(sql, [json.dumps(list(messages))])}
+
     def count_indexed(self, collection: str) -> int:
         """How many vectors `collection` should hold."""
         return self.number("SELECT count(*) FROM vectors WHERE collection = ?", [collection])
@@ -361,6 +388,18 @@ class Store:
         """How many units still want a vector in `collection`."""
         units = sum(self.number(f"SELECT count(*) FROM {table} WHERE {where}") for _, table, where in UNITS)
         return max(0, units + len(self.orphaned(collection)) - self.count_indexed(collection))
+
+    def collections(self) -> list[tuple[str, str]]:
+        """The collections that hold vectors, each with its embedding model's name."""
+        sql = """SELECT name, model FROM collections
+                 WHERE EXISTS (SELECT 1 FROM vectors WHERE collection = collections.name) ORDER BY name"""
+        return [(name, model) for name, model in self.rows(sql)]
+
+    def know_collection(self, collection: str, model: str) -> None:
+        """Write down whose vectors `collection` holds, if that is not known yet."""
+        if not self.rows("SELECT 1 FROM collections WHERE name = ? AND model = ?", [collection, model]):
+            with self.writing() as db:
+                db.table("collections").upsert({"name": collection, "model": model}, pk="name")
 
     def note_vectors(
         self, collection: str, added: Iterable[tuple[str, int]] = (), removed: Iterable[tuple[str, int]] = ()
@@ -376,12 +415,18 @@ class Store:
             db.execute("UPDATE collections SET version = version + 1 WHERE name = ?", [collection])
             db.execute(FINISH, [collection, collection])
 
-    def forget_vectors(self) -> None:
-        """Write down that the index is empty, whatever it held: it is about to be built anew."""
+    def forget_vectors(self, collection: str) -> None:
+        """Write down that `collection` is empty, whatever it held: it is about to be built anew."""
         with self.writing() as db:
-            db.execute("DELETE FROM vectors")
-            db.execute("UPDATE collections SET version = version + 1")
+            db.execute("DELETE FROM vectors WHERE collection = ?", [collection])
+            db.execute("UPDATE collections SET version = version + 1 WHERE name = ?", [collection])
             db.execute("UPDATE sessions SET state = 'summarised' WHERE state = 'indexed'")
+
+    def forget_other_vectors(self, collection: str) -> None:
+        """Write down that of all collections only `collection` is left; whoever reads another turns to it."""
+        with self.writing() as db:
+            db.execute("DELETE FROM vectors WHERE collection <> ?", [collection])
+            db.execute("UPDATE collections SET version = version + 1 WHERE name <> ?", [collection])
 
     def version(self, collection: str) -> int:
         """How many writes `collection` has seen: a reader that knows another number must open it again."""
