@@ -6,30 +6,41 @@ below; of questions about the past 99 and 95 per cent reach it.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import log
 
 from memory import words
+from memory.ranking import BM25_WEIGHT, CEILING, FLOOR, HELD, HELD_SHARE, SLOPE, TINY, WORDS_ALONE
 from memory.scoring import Candidate, Record, plain
 
-BM25_WEIGHT = 0.2  # bm25 over the logarithm of the messages runs to about 2.5, a cosine to about 0.8
-FLOOR, SLOPE = 0.20, 0.064  # what small talk reaches in a memory of one message, and more for each factor e
-CEILING = 0.75  # in a memory of many thousands some small talk was talked about before; let it through
 
-# Words agree where so many of the question's are held, and that share of them. It stands in for bm25 where that knows
-# no rare word yet (it is 0 for what half of all messages hold), and counts as much as the rarest word there.
-HELD, HELD_SHARE = 2, 0.5
-TINY = 20
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How relevant something is by itself, what the gate asks for, and whether this opens it."""
 
-WORDS_ALONE = 1.2  # bm25 over the logarithm of the messages, without vectors: words alone say less, so more must agree
+    relevance: float
+    threshold: float
+    opens: bool
 
-NEAR_BEST = 0.6  # of the best hit's score: what is far below the best is not what was meant, and costs tokens
+    @property
+    def strength(self) -> float:
+        """Its relevance as a share of what is asked for, to compare those judged by words with the others."""
+        return self.relevance / self.threshold
 
 
-def opens(found: Sequence[Candidate], terms: Sequence[str], size: int) -> bool:
-    """Whether the best of `found`, in a memory of `size` messages, is relevant to a question of these `terms`."""
-    if any(one.cosine for one in found):
-        return max(relevance(one, terms, size) for one in found) >= threshold(size)
-    return any(rarity(one, terms, size) >= WORDS_ALONE or agrees(one, terms) for one in found)
+NOTHING = Verdict(0.0, FLOOR, opens=False)
+
+
+def judged(one: Candidate, terms: Sequence[str], size: int, by_words: bool = False) -> Verdict:
+    """The verdict on a candidate in a memory of `size` messages, for a question of these `terms`.
+
+    `by_words` judges by words alone, for want of a vector.
+    """
+    if by_words:
+        rare = rarity(one, terms, size)
+        return Verdict(rare, WORDS_ALONE, rare >= WORDS_ALONE or agrees(one, terms))
+    near = relevance(one, terms, size)
+    return Verdict(near, threshold(size), near >= threshold(size))
 
 
 def threshold(size: int) -> float:

@@ -5,21 +5,26 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from memory import words
-from memory.records import IMPORTED, USER, Fact, Summary
+from memory.ranking import CHARACTERS_A_TOKEN, PASSAGE_TOKENS
+from memory.records import IMPORTED, USER, Fact, Message, Summary
 from memory.scoring import Record, plain
-
-PASSAGE_TOKENS = 120  # of a long text, what is shown: a paragraph
-CHARACTERS_A_TOKEN = 4  # about, in English
 
 
 def line(record: Record, at: datetime, terms: Sequence[str], count: Callable[[str], int]) -> tuple[str, int]:
-    """The line for a record of the time `at`, and its tokens with the line's end."""
-    text = plain(record)
+    """The line for a record of the time `at`, and its tokens with the line's end. A part of a text names the whole."""
+    text, source = plain(record), f"{speaker(record)}, {at.astimezone():%Y-%m-%d}"
     if record.tokens > PASSAGE_TOKENS:
         text = passage(text, terms, PASSAGE_TOKENS * CHARACTERS_A_TOKEN)
-    source = f"{speaker(record)}, {at.astimezone():%Y-%m-%d}, session {record.session_id}"
+        source += f", part of {named(record)}"
     shown = f"{' '.join(text.split())} ({source})"
     return shown, count(shown) + 1
+
+
+def named(record: Record) -> str:
+    """A record by its id, as an owner can ask for it."""
+    if isinstance(record, Message):
+        return f"message {record.id}"
+    return f"session {record.session_id}"
 
 
 def speaker(record: Record) -> str:

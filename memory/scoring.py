@@ -1,41 +1,42 @@
 """How well a candidate answers: the sum of a few parts, all on the scale on which the arms' best are about 1 each.
 
-Scores are added and not ranks, since a weak arm would drag ranks down. ARCHITECTURE.md says what each part gained.
+Scores are added and not ranks, since a weak arm would drag ranks down. What each part weighs and why: `ranking`.
 """
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import log
 
-from memory import when, words
+from memory import expected, when, words
+from memory.ranking import (
+    ASKING,
+    CLOSEST,
+    ECHO,
+    ECHO_WORDS,
+    EXPECTED,
+    FACT,
+    GIST,
+    LENGTH,
+    LONGEST,
+    MEANING,
+    NEIGHBOUR,
+    OWNER,
+    PHRASE,
+    RELEVANT,
+    REPLY,
+    SHORTEST,
+    SPEAKER,
+    SUMMED_UP,
+    TALK,
+    TIME,
+    TOPIC,
+    WORDS,
+)
 from memory.records import Fact, Message, Summary
 
 Record = Message | Summary | Fact
 Key = tuple[str, int]  # (kind, seq)
-
-# The arms. Words count as a share of the best of their kind (each table of the store has a scale of its own), meaning
-# as its cosine. They fail on different questions, and neither is better by itself.
-WORDS, MEANING = 1.0, 1.0
-
-# What kind of message it is.
-# The assistant's replies are long and full of the question's words; its owner's messages, and facts, say what is so.
-OWNER = 0.5
-RELEVANT = 0.3  # of the arms, from where the owner's words get all of it: what matches nothing is lifted by nothing
-SPEAKER = 0.2  # a question that names a speaker asks for what that one said: up for theirs, down for the others'
-LENGTH, SHORTEST, LONGEST = 0.15, 15, 330  # a factor e in characters: "Wow, great!" matches well and tells nothing
-ASKING = 0.15  # less for what ends in a question mark: it asks for what another message tells
-
-# What stands around it.
-NEIGHBOUR, SECOND = 0.3, 0.5  # of a neighbour's arms, and the share of it for the one after next: a reply after its
-TALK = 220  # question. Messages of more characters stand for themselves: theirs is damped by TALK / characters
-FACT = 0.6  # of a fact's arms to the messages it rests on: it says in a sentence what they say in passing
-TOPIC, CLOSEST = 0.5, 0.3  # a session by the question's words that it covers, and by its best cosine
-TIME = 0.8  # for what was said at a time that the question names: few have one, but those mean it
-GIST = 0.8  # of a summary's arms: it matches many questions a little
-
-ECHO = 0.8  # of all their words in common, and a message only says what the question says
-ECHO_WORDS = 3  # fewer words are a search, not a question asked before
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +72,10 @@ class Scores:
     """The parts of the scores of all candidates for one question, filled in step by step."""
 
     def __init__(self, question: str, found: Sequence[Candidate]) -> None:
+        self.question = question
         self.terms = words.terms(question)
-        echoed = {one.key for one in found if echoes(one.record, question)}
+        asked = words.all_words(question)
+        echoed = {one.key for one in found if echoes(one.record, question, asked)}
         self.found = [one for one in found if one.key not in echoed]
         self.echoed = [one for one in found if one.key in echoed]
         self.parts: defaultdict[Key, dict[str, float]] = defaultdict(dict)
@@ -82,15 +85,17 @@ class Scores:
         """The candidates with their parts, best first; what only repeats the question comes last."""
         total = {key: sum(parts.values()) for key, parts in self.parts.items()}
         order = sorted(self.found, key=lambda one: (-total[one.key], one.kind, -one.seq))
-        return [*(replace(one, parts=self.parts[one.key]) for one in order), *self.echoed]
+        # Made anew and not by `replace`, which takes four times as long, a thousand times.
+        scored = (Candidate(*one.key, one.record, one.bm25, one.cosine, self.parts[one.key]) for one in order)
+        return [*scored, *self.echoed]
 
 
-def echoes(record: Record, question: str) -> bool:
-    """Whether a message says the same as the question: it was asked before, which is no answer."""
+def echoes(record: Record, question: str, asked: set[str]) -> bool:
+    """Whether a message says the same as the question, whose words are `asked`: it was asked before, no answer."""
     if not isinstance(record, Message) or not len(question) < 2 * len(record.content) < 4 * len(question):
         return False  # by far the most, at no cost
-    asked, said = words.all_words(question), words.all_words(record.content)
-    return len(asked) >= ECHO_WORDS and len(asked & said) >= ECHO * len(asked | said)
+    said = words.all_words(record.content)
+    return len(asked) >= ECHO_WORDS and len(said & asked) >= ECHO * len(said | asked)
 
 
 def score_arms(scores: Scores) -> None:
@@ -106,15 +111,29 @@ def score_arms(scores: Scores) -> None:
 
 
 def score_messages(scores: Scores) -> None:
-    """Who said it, at what length, and whether it tells or asks."""
-    asked = set(scores.terms)
+    """Who said it, at what length, whether it tells or asks, and whether it holds what the question expects."""
     speakers = {(one.record.name or "").casefold() for one in scores.found if isinstance(one.record, Message)}
-    named = {name for name in speakers if asked & words.all_words(name)}
+    names = set[str]().union(*map(words.all_words, speakers))
+    named = {name for name in speakers if {*scores.terms} & words.all_words(name)}
+    kinds, phrases = expected.kinds(scores.question), expected.phrases(scores.question, names)
     for one in scores.found:
+        share = min(1.0, scores.arms[one.key] / RELEVANT)
+        if _by_owner(one.record):
+            scores.parts[one.key]["owner"] = OWNER * share
         if isinstance(one.record, Message):
             scores.parts[one.key] |= _message_parts(one.record, named)
-        if _by_owner(one.record):
-            scores.parts[one.key]["owner"] = OWNER * min(1.0, scores.arms[one.key] / RELEVANT)
+            if share:
+                met = _expected_parts(one.record, kinds, phrases)
+                scores.parts[one.key] |= {name: share * part for name, part in met.items() if part}
+
+
+def _expected_parts(message: Message, kinds: expected.Kinds, phrases: Sequence[expected.Phrase]) -> dict[str, float]:
+    """What a message meets of a question's expectations. Long replies of an assistant hold any time and name."""
+    plain = message.content.casefold()
+    parts = {"phrase": PHRASE * sum(phrase.stands_in(plain) for phrase in phrases) / max(1, len(phrases))}
+    if message.role == "user":
+        parts["expected"] = EXPECTED * kinds.stands_in(message.content, plain)
+    return parts
 
 
 def _by_owner(record: Record) -> bool:
@@ -126,24 +145,31 @@ def _message_parts(message: Message, named: Collection[str]) -> dict[str, float]
     parts = {"length": LENGTH * log(length / SHORTEST)}
     if named and message.name:
         parts["speaker"] = SPEAKER if message.name.casefold() in named else -SPEAKER
-    if message.content.rstrip().endswith(("?", "？")):
+    if _asks(message):
         parts["asking"] = -ASKING
     return parts
 
 
+def _asks(message: Message) -> bool:
+    return message.content.rstrip().endswith(("?", "？"))
+
+
 def score_neighbours(scores: Scores) -> None:
-    """Let short messages share in what stands before and after them."""
+    """Let short messages share in what stands before and after them, most of all a reply in its question."""
     talk = {one.seq: one.record for one in scores.found if isinstance(one.record, Message)}
     talk |= {one.seq: one.record for one in scores.echoed if isinstance(one.record, Message)}
     given = {seq: scores.arms.get(("m", seq), 0.0) * _damp(one) for seq, one in talk.items()}
     for seq, one in talk.items():
-        total = 0.0
-        for step, share in ((-1, 1.0), (1, 1.0), (-2, SECOND), (2, SECOND)):
-            other = talk.get(seq + step)
-            if other and other.session_id == one.session_id:
-                total += share * given[seq + step] / 2
+        near = {step: given[seq + step] for step in NEIGHBOUR if _together(one, talk.get(seq + step))}
+        total = sum(NEIGHBOUR[step] * arms for step, arms in near.items())
+        if -1 in near and _asks(talk[seq - 1]) and not _asks(one):
+            total += REPLY * near[-1]
         if total:
-            scores.parts["m", seq]["neighbours"] = NEIGHBOUR * total * _damp(one)
+            scores.parts["m", seq]["neighbours"] = total * _damp(one)
+
+
+def _together(one: Message, other: Message | None) -> bool:
+    return other is not None and other.session_id == one.session_id
 
 
 def _damp(message: Message) -> float:
@@ -160,15 +186,20 @@ def score_evidence(scores: Scores, evidence: Mapping[int, Sequence[int]]) -> Non
 
 
 def score_sessions(scores: Scores) -> None:
-    """Lift what stands in a session that covers much of the question, be it over several messages."""
+    """Lift what stands in a session that covers much of the question, over several messages or in its summary."""
     covered = _coverage(scores)
     closest: defaultdict[str, float] = defaultdict(float)
+    summed_up: defaultdict[str, float] = defaultdict(float)
     for one in scores.found:
-        if one.kind != "s":
+        if one.kind == "s":
+            summed_up[one.record.session_id] = scores.arms[one.key]
+        else:
             closest[one.record.session_id] = max(closest[one.record.session_id], one.cosine)
     for one in scores.found:
         session = one.record.session_id
-        scores.parts[one.key]["session"] = TOPIC * covered.get(session, 0.0) + CLOSEST * closest[session]
+        scores.parts[one.key]["session"] = (
+            TOPIC * covered.get(session, 0.0) + CLOSEST * closest[session] + SUMMED_UP * summed_up[session]
+        )
 
 
 def _coverage(scores: Scores) -> dict[str, float]:

@@ -7,15 +7,11 @@ import re
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta
 
-MONTHS = "january february march april may june july august september october november december".split()
-MONTH = {name[:length]: place for place, name in enumerate(MONTHS, 1) for length in (3, 4, len(name))}
-NUMBERS = {word: n for n, word in enumerate("a two three four five six seven eight nine ten".split(), 1)}
-NUMBERS |= {"an": 1, "one": 1, "a couple of": 2, "couple of": 2, "a few": 3, "few": 3, "several": 4}
-DAYS = {"day": 1, "week": 7, "month": 30, "year": 365}
-SEASONS = {"spring": 3, "summer": 6, "autumn": 9, "fall": 9, "winter": 12}
+from memory.dates import DAYS, MONTH, NUMBERS, SEASONS, number, one_of
+from memory.ranking import FORGOTTEN_AFTER, TOLD_WITHIN
 
-_MONTH = "|".join(sorted(MONTH, key=len, reverse=True))
-_COUNT = "|".join(sorted(NUMBERS, key=len, reverse=True))
+_MONTH = one_of(MONTH)
+_COUNT = one_of(NUMBERS)
 _DATED = re.compile(
     rf"\b(?:(\d{{1,2}})(?:st|nd|rd|th)?\s+(?:of\s+)?)?({_MONTH})\b\.?"
     rf"(?:\s+(\d{{1,2}})(?:st|nd|rd|th)?\b(?!:))?(?:,?\s*(\d{{4}})\b)?"
@@ -25,7 +21,7 @@ _YEAR = re.compile(r"\b(?:in|of|during|since|year) ((?:19|20)\d\d)\b")
 _AGO = re.compile(rf"\b(\d{{1,3}}|{_COUNT}) (day|week|month|year)s? ago\b")
 _PAST = re.compile(rf"\b(?:last|past|previous|this) (?:(\d{{1,3}}|{_COUNT}) )?(day|week|weekend|month|year)s?\b")
 _WEEKDAY = re.compile(r"\b(?:last|past|on|this) (?:mon|tues|wednes|thurs|fri|satur|sun)day\b")
-_SEASON = re.compile(rf"\b(?:last|this|past) ({'|'.join(SEASONS)})\b")
+_SEASON = re.compile(rf"\b(?:last|this|past) ({one_of(SEASONS)})\b")
 
 _BEFORE = "in|of|last|since|until|during|early|late|mid|this|next"
 
@@ -48,9 +44,6 @@ def spans(question: str, at: datetime) -> list[Span]:
 def nearness(day: date, named: list[Span]) -> float:
     """1 within a named time or a few days after, when people tell of it; then less and less; 0 before."""
     return max((_near(day, start, end) for start, end in named), default=0.0)
-
-
-TOLD_WITHIN, FORGOTTEN_AFTER = 3, 30  # days: what happened is told soon, and now and then weeks later
 
 
 def _near(day: date, start: date, end: date) -> float:
@@ -83,7 +76,7 @@ def _iso(text: str, today: date) -> Iterator[Span]:
 def _ago(text: str, today: date) -> Iterator[Span]:
     """ "Two weeks ago" means that day, give or take half of the unit."""
     for count, unit in [*_AGO.findall(text), *[("1", "day")] * ("yesterday" in text)]:
-        middle, half = today - timedelta(days=_number(count) * DAYS[unit]), timedelta(days=max(1, DAYS[unit] // 2))
+        middle, half = today - timedelta(days=number(count) * DAYS[unit]), timedelta(days=max(1, DAYS[unit] // 2))
         yield middle - half, middle + half
 
 
@@ -91,17 +84,13 @@ def _past(text: str, today: date) -> Iterator[Span]:
     """ "Last week" is used of the seven days before and of the calendar's week: take both. So with the others."""
     for count, unit in _PAST.findall(text):
         days = DAYS["week" if unit == "weekend" else unit]
-        yield today - timedelta(days=_number(count or "1") * days + days // 2), today
+        yield today - timedelta(days=number(count or "1") * days + days // 2), today
     if _WEEKDAY.search(text):
         yield today - timedelta(days=8), today
     for season in _SEASON.findall(text):
         first = date(today.year, SEASONS[season], 1)
         first = first if first <= today else first.replace(year=today.year - 1)
         yield first, first + timedelta(days=92)
-
-
-def _number(word: str) -> int:
-    return int(word) if word.isdigit() else NUMBERS[word]
 
 
 def _next_month(first: date) -> date:
