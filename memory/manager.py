@@ -6,56 +6,92 @@ summarise()  an ended session folded into notes
 sync()       the index brought up to date
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from memory import answering
 from memory import recall as recalling
-from memory.errors import Failure, IndexBroken
 from memory.files import locked, private_folder
-from memory.records import USER, Fact, Hit, Message, Scope, Session, Summary
+from memory.records import USER, Cut, Fact, Hit, Message, Scope, Session, Summary
 from memory.rows import from_text
+from memory.scoring import plain
 from memory.session import Clock, LiveSession, abandoned, clean, new_message_id, new_session_id, now
 from memory.store import Store
 from memory.tokens import Counter
+from memory.units import parsed, unit_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from memory.answering import Older
+    from memory.events import Event
     from memory.index import Index
+    from memory.receipts import Receipts
     from memory.summary import Notes, Writer
     from memory.sync import Progress, Synced
 
 
 @dataclass(frozen=True, slots=True)
 class Recalled:
-    """What a recall gave. `trouble` says in one line why the vectors had no say, if they should have had."""
+    """What a recall gave. `trouble` says in one line why the vectors had no say, if they should have had.
+
+    `cut` is what was found for a prompt and is not shown there, best first; `gate` the verdict on all of it.
+    """
 
     hits: tuple[Hit, ...]
     trouble: str = ""
+    cut: tuple[Cut, ...] = ()
+    gate: Mapping[str, Any] = field(default_factory=dict)
 
 
 class MemoryManager:
     """The memory of one home folder. One per thread: its SQLite connection belongs to the thread that made it.
 
-    `index` gives the index, which the managers of one process share, since Chroma is one for the process.
+    `index` gives the index, which the managers of one process share, since Chroma is one for the process; `older` that
+    of an earlier embedding model by its name, which answers until the chosen one's is complete (without: words do).
     """
 
-    def __init__(self, home: Path, counter: Counter, index: Callable[[], "Index"], clock: Clock = now) -> None:
+    def __init__(
+        self,
+        home: Path,
+        counter: Counter,
+        index: Callable[[], "Index"],
+        clock: Clock = now,
+        older: "Older | None" = None,
+    ) -> None:
         self.home = private_folder(home)
         self.locks = home / "locks"
         self.counter = counter
         self.store = Store(home / "memory.db")
         self._index = index
+        self._older = older
         self._clock = clock
 
     @property
     def index(self) -> "Index":
         """The vector index, opened when it is first needed."""
         return self._index()
+
+    def older_index(self, model: str) -> "Index":
+        """The index of an earlier embedding model, by the model's name."""
+        if self._older:
+            return self._older(model)
+        from memory.embedding import Unavailable
+        from memory.index import Index
+
+        return Index(self.home / "index", Unavailable(model), self.locks / "index.lock")
+
+    @cached_property
+    def receipts(self) -> "Receipts":
+        """What each model call was shown. Most commands ask for none, and start the faster."""
+        from memory.receipts import Receipts
+
+        return Receipts(self.store)
 
     def begin(self, model: str) -> LiveSession:
         """A new conversation with `model`. Nothing is written before its first message."""
@@ -70,9 +106,17 @@ class MemoryManager:
         limit: int = 10,
         mode: str = "both",
         at: datetime | None = None,
+        live: str = "",
     ) -> Recalled:
-        """The best `limit` hits for the owner: everything that may fit, whole texts. `at` is "now" for "last week"."""
-        found, trouble = self._find(question, scope, mode, (), at)
+        """The best `limit` hits for the owner: everything that may fit, whole texts. `at` is "now" for "last week".
+
+        `live` is the id of the session in which it is asked, which is not the "last time".
+        """
+        occasion, answer = self._by_occasion(question, scope, at, live)
+        if answer:
+            hits = [recalling.hit(self.store, one) for one in answer[:limit]]
+            return Recalled(tuple(replace(hit, why={**hit.why, "occasion": occasion}) for hit in hits))
+        found, trouble = self._find(question, scope, mode, at)
         return Recalled(tuple(recalling.hit(self.store, one) for one in found[:limit]), trouble)
 
     def recall_for_prompt(
@@ -83,35 +127,60 @@ class MemoryManager:
         mode: str = "both",
         skip: Collection[str] = (),
         at: datetime | None = None,
+        live: str = "",
     ) -> Recalled:
-        """What goes into a prompt: only what passes the gate, as shown there, in at most `budget` tokens."""
-        found, trouble = self._find(question, scope, mode, skip, at)
-        return Recalled(tuple(recalling.select(self.store, question, found, budget, self.counter.text)), trouble)
+        """What goes into a prompt, as shown there, in at most `budget` tokens: only what passes the gate.
+
+        A question of time or kind has its answer past the gate. `skip` names the units that the prompt shows already.
+        """
+        occasion, answer = self._by_occasion(question, scope, at, live)
+        if answer:
+            chosen = recalling.select_all(self.store, occasion, answer, budget, self.counter.text, skip)
+            return Recalled(chosen.hits, "", chosen.cut, chosen.gate)
+        found, trouble = self._find(question, scope, mode, at)
+        chosen = recalling.select(self.store, question, found, budget, self.counter.text, skip)
+        return Recalled(chosen.hits, trouble, chosen.cut, chosen.gate)
+
+    def _by_occasion(
+        self, question: str, scope: Scope, at: datetime | None, live: str
+    ) -> tuple[str, list[recalling.Candidate]]:
+        """The name of the time or kind that is asked for, and what answers it."""
+        from memory import occasions
+
+        asked = occasions.read(question, at or self._clock())
+        if asked is None:
+            return "", []
+        from memory.lookup import look_up
+
+        known = replace(scope, before=min(at, scope.before or at)) if at else scope  # what is asked then is of before
+        return asked.name, look_up(self.store, asked, known, live)
+
+    def event(self, clause: str) -> "Event | None":
+        """When what `clause` names ("I moved") happened, as its owner told it; None where nothing said tells of it."""
+        from memory import events
+
+        scope = Scope(kinds=("message", "fact"))
+        return events.best(recalling.find(self.store, clause, None, scope, "words", self._clock()), clause)
+
+    def texts(self, units: Iterable[str]) -> dict[str, str]:
+        """The words of those of `units` that are still there."""
+        found = recalling.records(self.store, [parsed(unit) for unit in units])
+        return {unit_id(*key): plain(record) for key, record in found.items()}
 
     def _find(
-        self, question: str, scope: Scope, mode: str, skip: Collection[str], at: datetime | None
+        self, question: str, scope: Scope, mode: str, at: datetime | None
     ) -> tuple[list[recalling.Candidate], str]:
         trouble: list[str] = []
 
         def nearest(question: str, limit: int) -> Sequence[tuple[str, float]]:
-            try:
-                return self._nearest(question, limit)
-            except Failure as error:  # the index, or the endpoint that makes vectors
-                trouble.append(f"{error.message} Words alone answered. {error.remedy}".strip())
+            if not self.store.collections():  # an empty index need not be opened
                 return []
+            found, failed = answering.nearest(self.store, self.index, self.older_index, question, limit)
+            trouble.append(failed)
+            return found
 
-        found = recalling.find(self.store, question, nearest, scope, skip, mode, at or self._clock())
+        found = recalling.find(self.store, question, nearest, scope, mode, at or self._clock())
         return found, "".join(trouble)
-
-    def _nearest(self, question: str, limit: int) -> Sequence[tuple[str, float]]:
-        """Ask the index, if the store says that it holds anything: an empty one need not be opened."""
-        if not self.store.rows("SELECT 1 FROM vectors LIMIT 1"):
-            return []
-        collection = self.index.collection
-        found = self.index.search([question], limit, self.store.version(collection))[0]
-        if not found and self.store.count_indexed(collection):
-            raise IndexBroken("The index was lost.")
-        return found
 
     # ------------------------------------------------------------------ by hand
 
@@ -206,10 +275,11 @@ class MemoryManager:
         They stay while another process reads the old pages, and go with the store's next purge.
         """
         gone = self.store.remove(session_id)
-        if self.store.rows("SELECT 1 FROM vectors LIMIT 1"):
+        if self.store.collections():
             from memory.sync import remove_orphans
 
-            remove_orphans(self.store, self.index)
+            for index in answering.held(self.store, self.index, self.older_index):
+                remove_orphans(self.store, index)
         return gone
 
     def close(self) -> None:

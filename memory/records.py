@@ -117,10 +117,42 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
+class Cut:
+    """A candidate that was found for a prompt and not shown there, and the reason in a few words."""
+
+    unit: str
+    session_id: str
+    score: float
+    reason: str
+    why: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a call ended. `finish` is the endpoint's word, "broken" or "interrupted"; empty where `error` says why.
+
+    `ms` are milliseconds from before the request to the reply's end, `retries` how often it was sent again. The tokens
+    are the endpoint's own count, None where it gave none.
+    """
+
+    ms: int
+    finish: str = ""
+    error: str = ""
+    retries: int = 0
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cached_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Scope:
-    """What a recall may look at. `after` is inclusive, `before` exclusive; both aware. None or empty: no bound."""
+    """What a recall may look at. `after` is inclusive, `before` exclusive; both aware. None or empty: no bound.
+
+    `as_of` is the first moment of which the memory is to know nothing yet.
+    """
 
     after: datetime | None = None
     before: datetime | None = None
+    as_of: datetime | None = None
     session_id: str | None = None
     kinds: tuple[HitKind, ...] = ()

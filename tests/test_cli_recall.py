@@ -4,6 +4,8 @@ import json
 from datetime import datetime
 from pathlib import Path
 
+import pytest
+
 from tests.commands import Cli, command_line, imported_once, rows, sample_home  # noqa: F401  fixtures
 from tests.conftest import Run
 
@@ -21,7 +23,7 @@ def test_one_object_a_query_in_the_form_that_is_promised(cli: Cli, sample: Path)
     assert found["hits"][0]["score"] >= found["hits"][1]["score"]
     for hit in found["hits"]:
         assert list(hit) == [
-            "rank", "score", "kind", "session_id", "message_ids", "text", "at", "tokens", "origin"
+            "rank", "score", "kind", "session_id", "message_ids", "text", "at", "tokens", "origin", "why"
         ]  # fmt: skip
         assert hit["kind"] in {"summary", "fact", "message"}
         assert hit["session_id"] == "sample-1"
@@ -31,12 +33,46 @@ def test_one_object_a_query_in_the_form_that_is_promised(cli: Cli, sample: Path)
         assert {row[0] for row in rows(sample, "SELECT id FROM messages")} >= set(hit["message_ids"])
 
 
-def test_explain_says_what_found_each_hit(cli: Cli, sample: Path) -> None:
-    why = cli("recall", "risotto", "--explain", *WORDS).json["hits"][0]["why"]
-    assert why["bm25"] > 0
-    assert why["cosine"] == 0
-    assert "bm25" in cli("recall", "risotto", "--explain", "--mode", "words").out
-    assert "bm25" not in cli("recall", "risotto", "--mode", "words").out
+def test_why_names_the_arms_and_the_parts_of_the_score(cli: Cli, sample: Path) -> None:
+    hit = cli("recall", "risotto", *WORDS).json["hits"][0]
+    assert list(hit["why"]) == ["arms", "parts"]
+    assert hit["why"]["arms"]["words"] > 0 and hit["why"]["arms"]["vectors"] == 0
+    assert abs(sum(hit["why"]["parts"].values()) - hit["score"]) < 0.01
+
+
+def test_explain_is_a_table_of_80_columns_below_the_hits(cli: Cli, sample: Path) -> None:
+    plain = cli("recall", "risotto", "--mode", "words", "-n", "3").out
+    told = cli("recall", "risotto", "--mode", "words", "-n", "3", "--explain").out
+    assert told.startswith(plain)
+    header, *rows = told.removeprefix(plain).strip().splitlines()
+    assert header.split() == ["hit", "unit", "score", "words", "vectors", "tokens"]
+    assert all(len(row) <= 80 for row in rows)
+    assert [row.split()[0] for row in rows if not row.startswith("    ")] == ["1", "2", "3"]
+    assert any("= words" in row for row in rows)
+    assert "\x1b" not in told
+
+
+def test_explain_of_a_prompt_shows_the_gate_the_budget_and_what_was_cut(cli: Cli, sample: Path) -> None:
+    told = cli("recall", "mushroom risotto", "--inject", "--explain", "--mode", "words").out
+    assert "/1000" in told and "The gate is open" in told
+    assert "below the best" in told.split("Found, and not shown:")[1]
+    found = cli("recall", "mushroom risotto", "--inject", "--explain", *WORDS).json
+    assert list(found) == ["schema", "query", "took_ms", "hits", "gate", "cut"]
+    assert found["gate"]["open"] is True
+    used = 0
+    for place, hit in enumerate(found["hits"], 1):
+        used += hit["tokens"]
+        assert hit["why"]["budget"] == {"place": place, "tokens": hit["tokens"], "used": used, "of": 1000}
+        assert hit["why"]["gate"]["threshold"] > 0
+    assert list(found["cut"][0]) == ["unit", "session_id", "score", "reason", "why"]
+    assert "cut" not in cli("recall", "mushroom risotto", "--inject", *WORDS).json
+
+
+def test_explain_tells_what_a_shut_gate_kept_back(cli: Cli, sample: Path) -> None:
+    ran = cli("recall", "write a poem about risotto", "--inject", "--explain", "--mode", "words")
+    assert ran.code == 3
+    assert ran.out.strip().startswith("The gate is shut: the best has ")
+    assert ran.out.count("the gate: nothing relevant enough") > 1
 
 
 def test_many_questions_get_a_line_each_with_their_ids(cli: Cli, sample: Path, tmp_path: Path) -> None:
@@ -84,6 +120,56 @@ def test_the_scopes_leave_out_what_is_outside(cli: Cli, sample: Path) -> None:
     assert {hit["kind"] for hit in kinds} == {"fact", "summary"}
 
 
+def test_the_memory_as_it_was_still_holds_what_was_retired_later(cli: Cli, sample: Path) -> None:
+    def texts(*options: str) -> str:
+        hits = cli("recall", "wedding in Porto", "--kind", "fact", "-n", "50", *options, *WORDS).json["hits"]
+        return " ".join(hit["text"] for hit in hits)
+
+    assert "12 September" not in texts()
+    assert "3 October" in texts()
+    assert "12 September" in texts("--as-of", "2026-07-04") and "3 October" not in texts("--as-of", "2026-07-04")
+    assert "12 September" not in texts("--as-of", "2026-07-05") and "3 October" in texts("--as-of", "2026-07-05")
+
+
+@pytest.mark.parametrize(
+    ("option", "event", "day", "inside", "outside"),
+    [
+        ("--before", "we chose Go for the ingest service", "before 2026-03-03, when you said", "sample-1", "sample-5"),
+        ("--after", "the wedding was moved", "after 2026-07-05, when you said", "sample-6", "sample-5"),
+        ("--as-of", "water dripped through the ceiling", "as of 2026-04-21, when you said", "sample-4", "sample-5"),
+    ],
+)
+def test_an_event_is_a_date(
+    cli: Cli, sample: Path, option: str, event: str, day: str, inside: str, outside: str
+) -> None:
+    ran = cli("recall", "Porto water wedding Marta", "-n", "50", option, event, *WORDS)
+    sessions = {hit["session_id"] for hit in ran.json["hits"]}
+    assert inside in sessions and outside not in sessions
+    assert ran.err.startswith(day) and ran.err.count("\n") == 1
+
+
+def test_a_date_in_words_is_a_scope(cli: Cli, sample: Path) -> None:
+    found = cli("recall", "Porto", "-n", "50", "--after", "summer 2026", "--before", "autumn 2026", *WORDS).json["hits"]
+    assert {hit["session_id"] for hit in found} == {"sample-5", "sample-6"}
+
+
+def test_the_date_of_a_question_is_now_for_the_filters_too(cli: Cli, sample: Path, tmp_path: Path) -> None:
+    asked = [{"id": year, "query": "Porto wedding", "at": f"{year}-12-01"} for year in ("2026", "2025")]
+    (tmp_path / "queries.jsonl").write_text("\n".join(map(json.dumps, asked)))
+    ran = cli("recall", "--queries", str(tmp_path / "queries.jsonl"), "--before", "this summer", "-n", "50", *WORDS)
+    sessions = [{hit["session_id"] for hit in json.loads(line)["hits"]} for line in ran.out.splitlines()]
+    assert sessions == [{"sample-1"}, set()]
+    event = ("--after", "the wedding was moved")
+    assert cli("recall", "--queries", str(tmp_path / "queries.jsonl"), *event, *WORDS).err.count("\n") == 1
+
+
+@pytest.mark.parametrize("text", ["someday", "", "I sold the boat", "20266-01-01", "last sprinng", "31 february 2026"])
+def test_what_is_neither_date_nor_event_is_2(cli: Cli, sample: Path, text: str) -> None:
+    ran = cli("recall", "Porto", "--after", text)
+    assert (ran.code, ran.out) == (2, "")
+    assert "is no date." in ran.err
+
+
 def test_an_unknown_session_is_3(cli: Cli, sample: Path) -> None:
     assert cli("recall", "x", "--session", "none").code == 3
 
@@ -101,7 +187,7 @@ def test_a_question_without_a_word_in_common_is_answered_by_meaning(assistant: R
     assert (ran.returncode, ran.stderr) == (0, "")
     assert "vegetarian" in texts
     ran = assistant("recall", "is she a carnivore?", "--json", "--mode", "vectors", "-n", "1", "--explain")
-    assert json.loads(ran.stdout)["hits"][0]["why"]["bm25"] == 0
+    assert json.loads(ran.stdout)["hits"][0]["why"]["arms"]["words"] == 0
 
 
 def test_hits_for_people_are_two_lines_each_without_colours(cli: Cli, sample: Path) -> None:

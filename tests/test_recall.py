@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from memory import gate, passages, recall, when
+from memory import gate, passages, ranking, recall, when
 from memory.embedding import MiniLM
 from memory.records import ASSISTANT, IMPORTED, RECALLED, USER, Fact, Hit, Message, Role, Scope, Session, Summary
 from memory.store import Store
@@ -72,17 +73,21 @@ class Past:
         ]
         return sorted(scored, key=lambda one: -one[1])[:limit]
 
-    def find(
-        self, question: str, scope: Scope = Scope(), mode: str = "both", skip: Sequence[str] = (), at: datetime = AT
-    ) -> list[Hit]:
+    def find(self, question: str, scope: Scope = Scope(), mode: str = "both", at: datetime = AT) -> list[Hit]:
         """What its owner is shown."""
-        found = recall.find(self.store, question, self.nearest, scope, skip, mode, at)
+        found = recall.find(self.store, question, self.nearest, scope, mode, at)
         return [recall.hit(self.store, one) for one in found]
+
+    def select(
+        self, question: str, budget: int = 1000, mode: str = "both", skip: Sequence[str] = ()
+    ) -> recall.Selection:
+        """What goes into a prompt and what is cut."""
+        found = recall.find(self.store, question, self.nearest, Scope(), mode, AT)
+        return recall.select(self.store, question, found, budget, self._count, skip)
 
     def prompt(self, question: str, budget: int = 1000, mode: str = "both") -> list[Hit]:
         """What goes into a prompt."""
-        found = recall.find(self.store, question, self.nearest, Scope(), (), mode, AT)
-        return recall.select(self.store, question, found, budget, self._count)
+        return list(self.select(question, budget, mode).hits)
 
 
 @pytest.fixture
@@ -134,7 +139,7 @@ def test_without_an_index_words_answer(past: Past) -> None:
 def test_vectors_alone_need_no_words(past: Past) -> None:
     filled(past).talk("s", "My sister Ana lives in Porto.")
     best = past.find("Where does my sister live?", mode="vectors")[0]
-    assert best.session_id == "s" and best.why["bm25"] == 0
+    assert best.session_id == "s" and best.why["arms"]["words"] == 0
 
 
 def test_a_fact_lifts_the_message_it_rests_on(past: Past) -> None:
@@ -149,6 +154,49 @@ def test_a_reply_is_found_through_the_question_before_it(past: Past) -> None:
     filled(past).talk("s", "What is the name of your dog, the brown one?", role="assistant")
     past.talk("s", "Bello, since he barks so nicely.")
     assert "Bello, since he barks so nicely." in [hit.text for hit in past.find("name of the brown dog")[:2]]
+
+
+def test_a_reply_shares_in_its_question_more_than_what_merely_follows(past: Past) -> None:
+    filled(past).talk("s", "Is the brown dog called Bello?", "Yes, that is it.")
+    past.talk("t", "The brown dog is called Bello.", "Yes, that is it.")
+    shares = {
+        hit.session_id: hit.why["parts"]["neighbours"]
+        for hit in past.find("name of the brown dog")
+        if hit.text == "Yes, that is it."
+    }
+    assert shares["s"] > shares["t"] > 0
+
+
+def test_a_session_shares_in_its_summary(past: Past) -> None:
+    for session in ("s", "t"):
+        filled(past).talk(session, "The blue one, please.")
+    past.notes("s", "Chose a bicycle for commuting.")
+    best = next(hit for hit in past.find("Which bicycle did I choose?") if hit.kind == "message")
+    assert best.session_id == "s"
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "other"),
+    [
+        ("When did I go hiking?", "Last week I went hiking.", "That day I went hiking."),
+        ("Who did I go hiking with?", "I went hiking with Ben.", "I went hiking with him."),
+        ("Did I go to the hiking club?", "I went to the hiking club.", "I went to the club for hiking."),
+    ],
+)
+def test_what_a_question_expects_lifts_the_message_that_has_it(
+    past: Past, question: str, answer: str, other: str
+) -> None:
+    past.talk("s", answer)
+    past.talk("t", other)
+    parts = {hit.session_id: hit.why["parts"] for hit in past.find(question)}
+    extra = [sum(parts[session].get(name, 0) for name in ("expected", "phrase")) for session in "st"]
+    assert extra[0] > extra[1]
+
+
+def test_what_is_irrelevant_is_lifted_by_no_expectation(past: Past) -> None:
+    past.talk("s", "My keyboard broke last week, I fixed it.", "I went hiking last week.")
+    parts = {hit.text[:11]: hit.why["parts"] for hit in past.find("When did I go hiking?")}
+    assert parts["My keyboard"].get("expected", 0) < parts["I went hiki"]["expected"] == ranking.EXPECTED
 
 
 def test_a_named_speaker_answers_for_oneself(past: Past) -> None:
@@ -180,15 +228,58 @@ def test_the_answer_comes_before_the_question_asked_again(past: Past) -> None:
     assert [hit.session_id for hit in past.prompt("Where does my sister live?")] == ["old"]
 
 
-def test_skipped_units_are_not_found(past: Past) -> None:
-    filled(past).talk("s", "My sister Ana lives in Porto.", "Ana has two cats.")
-    assert {hit.unit for hit in past.find("Ana", skip=["m6"])} & {"m6", "m7"} == {"m7"}
-
-
 def test_a_retired_fact_is_not_recalled(past: Past) -> None:
     past.talk("s", "I moved.")
     past.notes("s", "Moved.", fact("Lives in Porto.", "s", "m1", retired_by="f9"), fact("Lives in Faro.", "s", "m1"))
     assert [hit.text for hit in past.find("Where do I live?") if hit.kind == "fact"] == ["Lives in Faro."]
+
+
+def changed_home(past: Past) -> None:
+    """A fact of March that one of May retired, each with its session's notes; both sessions took an hour."""
+    may, hour = AT + timedelta(days=70), timedelta(hours=1)
+    for session, town, at in (("s", "Porto", AT), ("t", "Faro", may)):
+        past.store.start(Session(session, at))
+        past.store.add(Message("m1", session, "user", f"I live in {town} now.", at, USER))
+        past.store.set_state(session, "ended", at + hour)
+    old, new = fact("Lives in Porto.", "s", "m1", retired_by="t/Lives in Faro."), fact("Lives in Faro.", "t", "m1")
+    past.store.put_notes(Summary("s", "Home", "Lives in Porto.", may, "model", USER), [old])
+    past.store.put_notes(Summary("t", "Home", "Lives in Faro.", may + hour, "model", USER), [replace(new, at=may)])
+
+
+@pytest.mark.parametrize("mode", ["words", "vectors", "both"])
+@pytest.mark.parametrize(
+    ("days", "facts", "messages", "summaries"),
+    [
+        (-1, set(), set(), set()),
+        (0.01, {"Lives in Porto."}, {"I live in Porto now."}, set()),  # the session is still going on
+        (1, {"Lives in Porto."}, {"I live in Porto now."}, {"Home: Lives in Porto."}),
+        (70, {"Lives in Porto."}, {"I live in Porto now."}, {"Home: Lives in Porto."}),
+        (70.01, {"Lives in Faro."}, {"I live in Porto now.", "I live in Faro now."}, {"Home: Lives in Porto."}),
+        (None, {"Lives in Faro."}, {"I live in Porto now.", "I live in Faro now."},
+         {"Home: Lives in Porto.", "Home: Lives in Faro."}),
+    ],
+)  # fmt: skip
+def test_the_memory_as_it_was(
+    past: Past, mode: str, days: float | None, facts: set[str], messages: set[str], summaries: set[str]
+) -> None:
+    changed_home(past)
+    scope = Scope(as_of=None if days is None else AT + timedelta(days=days))
+    found = past.find("Where do I live, Porto or Faro?", scope, mode)
+    texts = {kind: {hit.text for hit in found if hit.kind == kind} for kind in ("fact", "message", "summary")}
+    assert texts == {"fact": facts, "message": messages, "summary": summaries}
+
+
+def test_a_fact_retired_by_one_that_is_gone_stays_retired(past: Past) -> None:
+    past.talk("s", "I moved.")
+    past.notes("s", "Moved.", fact("Lives in Porto.", "s", "m1", retired_by="gone"))
+    assert [hit.kind for hit in past.find("Porto", Scope(as_of=AT + timedelta(days=1)))].count("fact") == 0
+
+
+def test_a_session_without_an_end_counts_from_its_beginning(past: Past) -> None:
+    past.talk("s", "I bought apples.")
+    past.notes("s", "Bought apples.")
+    for days, kinds in ((-1, set()), (1, {"message", "summary"})):
+        assert {hit.kind for hit in past.find("apples", Scope(as_of=AT + timedelta(days=days)))} == kinds
 
 
 def test_neither_tool_results_nor_recalled_text_are_found(past: Past) -> None:
@@ -226,8 +317,7 @@ def test_a_scope_of_kinds(past: Past, kind: str) -> None:
 def test_scores_are_the_sum_of_the_parts_that_why_names(past: Past) -> None:
     filled(past).talk("s", "My sister Ana lives in Porto.")
     best = past.find("Where does Ana live?")[0]
-    parts = [value for name, value in best.why.items() if name not in ("bm25", "cosine")]
-    assert best.score == pytest.approx(sum(parts), abs=0.01) and best.score > 0
+    assert best.score == pytest.approx(sum(best.why["parts"].values()), abs=0.01) and best.score > 0
 
 
 @pytest.mark.parametrize(
@@ -289,9 +379,27 @@ def test_the_gate_works_by_words_alone(past: Past) -> None:
         assert past.prompt(line, mode="words") == [], line
 
 
+def test_what_has_no_vector_yet_is_judged_by_its_words(past: Past) -> None:
+    """The live session's messages get their vectors at its end; what is merely far from the question is far."""
+    for place in range(60):
+        past.talk(f"filler{place}", f"{FILLER[place % 5]} Number {place}.")
+    past.store.note_vectors("v", past.store.unindexed("v", 100))
+    past.talk("live", "I parked the scooter in Keller Street.")
+    question = "Where did I park my scooter?"
+    nearest = [one for one in past.nearest(question, 100) if one[0] != "m61"]
+    found = recall.find(past.store, question, lambda _question, _limit: nearest, Scope())
+
+    def chosen() -> list[str]:
+        return [hit.unit for hit in recall.select(past.store, question, found, 1000, len).hits]
+
+    assert chosen()[:1] == ["m61"]
+    past.store.note_vectors("v", [("m", 61)])
+    assert chosen() == []
+
+
 def test_more_messages_ask_for_more_relevance() -> None:
     sizes = [gate.threshold(size) for size in (0, 1, 100, 10_000, 10**9)]
-    assert sizes == sorted(sizes) and sizes[-1] == gate.CEILING
+    assert sizes == sorted(sizes) and sizes[-1] == ranking.CEILING
 
 
 # ---------------------------------------------------------------------- into the prompt
@@ -327,18 +435,18 @@ def test_one_session_does_not_take_all_the_room(past: Past) -> None:
     past.talk("long", *(f"My sister lives in Porto, as I said {place} times." for place in range(20)))
     past.talk("short", "My sister lives near the river.")
     shown = [hit.session_id for hit in past.prompt("Where does my sister live?", 5000)]
-    assert shown.count("long") == recall.SESSION_SHARE and "short" in shown
+    assert shown.count("long") == ranking.SESSION_SHARE and "short" in shown
 
 
 def test_a_line_says_who_when_and_where(past: Past) -> None:
     past.talk("s", "My sister\nlives in Porto.", name="Ben")
-    assert past.prompt("Where does my sister live?")[0].text == "My sister lives in Porto. (Ben, 2026-03-02, session s)"
+    assert past.prompt("Where does my sister live?")[0].text == "My sister lives in Porto. (Ben, 2026-03-02)"
 
 
 def test_a_line_says_that_its_words_are_not_the_owners(past: Past) -> None:
     past.store.start(Session("s", AT))
     past.store.add(Message("m1", "s", "user", "My sister lives in Porto.", AT, IMPORTED, tokens=8))
-    assert "(user (imported), 2026-03-02, session s)" in past.prompt("Where does my sister live?")[0].text
+    assert "(user (imported), 2026-03-02)" in past.prompt("Where does my sister live?")[0].text
 
 
 def test_of_a_long_message_the_passage_that_matters_is_shown_and_the_whole_is_named(past: Past) -> None:
@@ -346,7 +454,7 @@ def test_of_a_long_message_the_passage_that_matters_is_shown_and_the_whole_is_na
     past.talk("s", f"{padding}My sister Ana lives in Porto. {padding}")
     shown = past.prompt("Where does my sister live?")[0]
     assert "My sister Ana lives in Porto." in shown.text and shown.text.startswith("…")
-    assert shown.tokens < 2 * passages.PASSAGE_TOKENS
+    assert shown.tokens < 2 * ranking.PASSAGE_TOKENS
     assert (shown.unit, shown.message_ids) == ("m1", ("m1",))
 
 
@@ -358,6 +466,54 @@ def test_a_passage_is_never_longer_than_asked(text: str, size: int) -> None:
 
 def test_a_passage_of_one_long_sentence_is_cut() -> None:
     assert passages.passage("word " * 1000, ["word"], 50).endswith(" …")
+
+
+# ---------------------------------------------------------------------- what is cut
+
+
+def test_what_is_cut_says_why_the_best_first(past: Past) -> None:
+    filled(past).talk("s", *(f"My sister lives in Porto, as I said {place} times." for place in range(8)))
+    past.notes("s", "Talk of the family.", fact("The sister lives in Porto.", "s", "m1", status="review"))
+    past.talk("t", "My sister Ana lives in Porto near the river.", "A fine bridge!")
+    shown = past.select("Where does my sister live?")
+    reasons = {one.unit: one.reason for one in shown.cut}
+    assert reasons["f1"] == recall.IN_REVIEW
+    assert recall.FULL_SESSION in reasons.values() and recall.BELOW in reasons.values()
+    assert not reasons.keys() & {hit.unit for hit in shown.hits}
+    scores = [one.score for one in shown.cut]
+    assert scores == sorted(scores, reverse=True) and len(scores) <= ranking.CUTS
+    assert all(one.why["gate"]["threshold"] > 0 and one.why["arms"] for one in shown.cut)
+
+
+def test_what_the_prompt_shows_already_is_cut_and_does_not_open_the_gate(past: Past) -> None:
+    filled(past).talk("s", "My sister Ana lives in Porto.")
+    shown = past.select("Where does my sister live?", skip=["m6"])
+    assert shown.hits == () and shown.gate["open"] is False
+    assert {one.unit: one.reason for one in shown.cut}["m6"] == recall.IN_WINDOW
+    assert {one.reason for one in shown.cut if one.unit != "m6"} == {recall.SHUT}
+
+
+def test_a_question_asked_before_only_repeats_it_and_the_question_itself_needs_no_reason(past: Past) -> None:
+    filled(past).talk("live", "Where does my sister live?")
+    assert {one.unit: one.reason for one in past.select("Where does my sister live?").cut}["m6"] == recall.REPEATS
+    assert "m6" not in {one.unit for one in past.select("Where does my sister live?", skip=["m6"]).cut}
+
+
+def test_what_finds_no_room_says_how_much_was_left(past: Past) -> None:
+    for place in range(4):
+        past.talk(f"s{place}", f"My sister number {place} lives in Porto.")
+    shown = past.select("Where does my sister live?", 60)
+    left = 60 - sum(hit.tokens for hit in shown.hits)
+    assert shown.hits and {one.reason for one in shown.cut} == {f"no room left ({left} tokens)"}
+
+
+def test_the_gates_verdict_is_that_of_the_most_relevant(past: Past) -> None:
+    filled(past).talk("s", "My sister Ana lives in Porto.")
+    for question, is_open in (("Where does my sister live?", True), ("thanks!", False)):
+        found = past.select(question)
+        assert found.gate["open"] is is_open is (found.gate["relevance"] >= found.gate["threshold"])
+        judged = [one.why["gate"]["relevance"] for one in (*found.hits, *found.cut)]
+        assert found.gate["relevance"] == max(judged)
 
 
 # ---------------------------------------------------------------------- times in a question

@@ -158,6 +158,13 @@ def fitted(text: str, width: int) -> str:
     return text if cell_len(text) <= width else set_cell_size(text, width - 1).rstrip() + "…"
 
 
+def cells_of(text: str) -> int:
+    """Count the cells that `text` takes on a terminal."""
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
 def rows_of(line: str, width: int) -> int:
     """Count the rows that a line, styled or not, takes on a terminal `width` cells wide."""
     from rich.cells import cell_len

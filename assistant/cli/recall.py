@@ -3,15 +3,17 @@
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import click
 
 from assistant.app import App
-from assistant.cli.options import day, file_path, json_option, open_app, scope_of, scope_options
+from assistant.cli.explain import explained
+from assistant.cli.options import day, file_path, json_option, mode_option, open_app, scope_of, scope_options
 from assistant.cli.terminal import Output
 from memory.errors import BadInput, NothingFound
 from memory.manager import Recalled
@@ -37,15 +39,9 @@ class Query:
     "-n", "--limit", type=click.IntRange(min=1), help="At most so many hits. [default: 10; with --inject what fits]"
 )
 @scope_options
-@click.option(
-    "--mode",
-    type=click.Choice(["words", "vectors", "both"]),
-    default="both",
-    show_default=True,
-    help="Search by full text, by meaning, or by both.",
-)
+@mode_option
 @click.option("--inject", is_flag=True, help="Show exactly what would go into a prompt.")
-@click.option("--explain", is_flag=True, help="Show for each hit what found it.")
+@click.option("--explain", is_flag=True, help="Show what found each hit, and with --inject what was cut.")
 @json_option
 @click.option("--queries", type=file_path(exists=True), help='Many at once: JSON lines {"id", "query", "at"?}.')
 def command(
@@ -66,18 +62,25 @@ def command(
     if bool(" ".join(query).strip()) == bool(queries):
         raise click.UsageError("Give a question, or --queries FILE.")
     app, output = open_app()
-    scope = scope_of(app.memory.store, after, before, as_of, session_id, kinds)
+    say = cache(output.note)  # each event once, however many questions
+
+    @cache
+    def scope(at: datetime | None) -> Scope:
+        return scope_of(app.memory, say, after, before, as_of, session_id, kinds, at)
+
     asked = list(read_queries(queries)) if queries else [Query(" ".join(query))]
     found = False
     for one in asked:
-        began = time.perf_counter()
-        recalled = ask(app, one, scope, limit, mode, inject)
+        within, began = scope(one.at), time.perf_counter()
+        recalled = ask(app, one, within, limit, mode, inject)
         took_ms = (time.perf_counter() - began) * 1000
         found = found or bool(recalled.hits)
         if as_json or queries:
             output.json(answer(one, recalled, took_ms, explain))
         else:
-            show(output, recalled, explain)
+            show(output, recalled)
+        if explain and not (as_json or queries):
+            output.lines(explained(recalled, app.memory.texts(one.unit for one in recalled.cut)))
     if not found and not queries:
         raise NothingFound("Nothing was found.", "")
     return 0
@@ -87,7 +90,7 @@ def ask(app: App, query: Query, scope: Scope, limit: int | None, mode: str, inje
     """One recall, for the owner or as for a prompt."""
     if inject:
         recalled = app.memory.recall_for_prompt(query.text, app.settings.recall_tokens, scope, mode, at=query.at)
-        return Recalled(recalled.hits[:limit], recalled.trouble)
+        return replace(recalled, hits=recalled.hits[:limit])
     return app.memory.recall(query.text, scope, limit or HITS, mode, query.at)
 
 
@@ -107,13 +110,16 @@ def read_queries(path: Path) -> Iterator[Query]:
 
 
 def answer(query: Query, recalled: Recalled, took_ms: float, explain: bool) -> dict[str, Any]:
-    """One answer in the form assistant.recall/1."""
+    """One answer in the form assistant.recall/1. `explain` adds what a recall for a prompt cut, and its gate."""
     given = {"id": query.id} if query.id is not None else {}
-    hits = [hit_object(rank, hit, explain) for rank, hit in enumerate(recalled.hits, 1)]
-    return {"schema": SCHEMA, **given, "query": query.text, "took_ms": round(took_ms, 3), "hits": hits}
+    hits = [hit_object(rank, hit) for rank, hit in enumerate(recalled.hits, 1)]
+    found = {"schema": SCHEMA, **given, "query": query.text, "took_ms": round(took_ms, 3), "hits": hits}
+    if explain and recalled.gate:
+        found |= {"gate": dict(recalled.gate), "cut": [asdict(one) for one in recalled.cut]}
+    return found
 
 
-def hit_object(rank: int, hit: Hit, explain: bool) -> dict[str, Any]:
+def hit_object(rank: int, hit: Hit) -> dict[str, Any]:
     """A hit as JSON."""
     return {
         "rank": rank,
@@ -125,21 +131,14 @@ def hit_object(rank: int, hit: Hit, explain: bool) -> dict[str, Any]:
         "at": hit.at.isoformat(),
         "tokens": hit.tokens,
         "origin": hit.origin,
-        **({"why": dict(hit.why)} if explain else {}),
+        "why": dict(hit.why),
     }
 
 
-def show(output: Output, recalled: Recalled, explain: bool) -> None:
+def show(output: Output, recalled: Recalled) -> None:
     """Hits for people: a line that says what and whence, then the words."""
     if recalled.trouble:
         output.note(recalled.trouble)
     for rank, hit in enumerate(recalled.hits, 1):
         head = f"{rank}. {day(hit.at)} {hit.kind}, {hit.title or 'untitled'} [{hit.session_id}]"
-        text = hit.text if len(hit.text) <= SHOWN_CHARACTERS else hit.text[:SHOWN_CHARACTERS] + " …"
-        output.entry(head, text, reason(hit, explain))
-
-
-def reason(hit: Hit, explain: bool) -> str:
-    """What found a hit, if that is to be told."""
-    found = "  ".join(f"{name} {value}" for name, value in hit.why.items())
-    return f"score {hit.score}  {found}  tokens {hit.tokens}  origin {hit.origin}" if explain else ""
+        output.entry(head, hit.text if len(hit.text) <= SHOWN_CHARACTERS else hit.text[:SHOWN_CHARACTERS] + " …")

@@ -241,6 +241,12 @@ class Output:
             sys.stdout.writelines(line + "\n" for line in lines)
             sys.stdout.flush()
 
+    def lines(self, lines: Iterable[str]) -> None:
+        """Show lines that are laid out already."""
+        with self._lock:
+            sys.stdout.writelines(printable(line) + "\n" for line in lines)
+            sys.stdout.flush()
+
     def json(self, value: Any) -> None:
         """Print an object as JSON on one line."""
         line = json.dumps(value, ensure_ascii=False)
