@@ -1,18 +1,17 @@
 """The one place where the real parts are put together. Each part is made when it is first needed."""
 
-import logging
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assistant import settings as settings_file
 from assistant.errors import ModelError, ModelUnreachable, SchemaRefused
 from assistant.models import ModelInfo, lookup
-from assistant.settings import Settings
+from assistant.settings import EMBEDDINGS, ENDPOINT, Settings
 from memory.files import private_file
 from memory.manager import MemoryManager
 from memory.tokens import Counter, encoding_for
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
     from memory.index import Index
     from memory.summary import Notes
     from tools.tool import Toolbox
-
-log = logging.getLogger(__name__)
 
 DEFAULT_LOCAL = "smollm2-135m"
 DEFAULT_REMOTE = "gpt-5-mini"
@@ -52,6 +49,7 @@ class App:
         self.say = say
         self._making = threading.RLock()  # the background asks for the same parts
         self._open = ExitStack()  # what close() lets go of
+        self._indexes: dict[str, Index] = {}
 
     @classmethod
     def from_flags(cls, say: Say, **flags: Any) -> "App":
@@ -62,11 +60,13 @@ class App:
 
     @cached_property
     def counter(self) -> Counter:
-        """Counts tokens as the chosen model does; a vocabulary is loaded at the first count."""
+        """Counts tokens as the chosen model does, which is looked up at the first count: most commands count none."""
+        return Counter(self._encoding, self.settings.home / "cache")
+
+    def _encoding(self) -> str:
         name = self.settings.model or DEFAULT_REMOTE
         info = lookup(name)
-        encoding = info.encoding if info.known else encoding_for(name)[0]
-        return Counter(encoding, self.settings.home / "cache")
+        return info.encoding if info.known else encoding_for(name)[0]
 
     @cached_property
     def memory(self) -> MemoryManager:
@@ -74,40 +74,63 @@ class App:
         return self._open.enter_context(closing(self.another_memory()))
 
     def another_memory(self) -> MemoryManager:
-        """A manager for another thread, on the same files and the same index."""
-        return MemoryManager(self.settings.home, self.counter, lambda: self.index)
+        """A manager for another thread, on the same files and the same indexes."""
+        return MemoryManager(self.settings.home, self.counter, lambda: self.index, older=self.index_of)
 
     @property
     def index(self) -> "Index":
-        """The vector index, one for the process."""
-        with self._making:
-            return self._index
+        """The vector index of the chosen embedding model."""
+        return self.index_of(self._embedding)
 
-    @cached_property
-    def _index(self) -> "Index":
+    def index_of(self, model: str) -> "Index":
+        """The vector index of an embedding model, by the model's name; one for the process."""
         from memory.index import Index
 
-        home = self.settings.home
-        index = Index(home / "index", self._embedder(), home / "locks" / "index.lock")
-        return self._open.enter_context(closing(index))
+        with self._making:
+            if model not in self._indexes:
+                home = self.settings.home
+                index = Index(home / "index", self._embedder(model), home / "locks" / "index.lock")
+                self._indexes[model] = self._open.enter_context(closing(index))
+            return self._indexes[model]
 
-    def _embedder(self) -> "Embedder":
-        chosen = self.settings
-        if chosen.embedding_model:
-            from assistant.llm import EmbeddingsEndpoint
+    @cached_property
+    def _embedding(self) -> str:
+        """The name of the embedding model that the settings choose."""
+        chosen = self.settings.embedding
+        return chosen if chosen.startswith(ENDPOINT) else self._built_in[chosen].name
 
-            base_url = chosen.embedding_base_url or chosen.base_url or None
-            endpoint = EmbeddingsEndpoint(chosen.embedding_model, base_url, chosen.api_key or None)
-            return self._open.enter_context(closing(endpoint))
+    @cached_property
+    def _built_in(self) -> "Mapping[str, Embedder]":
+        """The embedding models inside the program, as the settings call them. None is loaded before its first text."""
         from memory.embedding import MiniLM
+        from memory.multilingual import Multilingual
 
-        return MiniLM()
+        quiet_logging()
+        return dict(zip(EMBEDDINGS, (MiniLM(), Multilingual()), strict=True))
+
+    def _embedder(self, model: str) -> "Embedder":
+        """An embedding model by its own name. One of an endpoint is asked where the settings' endpoint is now."""
+        from memory.embedding import Unavailable
+
+        for embedder in self._built_in.values():
+            if embedder.name == model:
+                return embedder
+        chosen = self.settings
+        base_url = chosen.embedding_base_url or chosen.base_url
+        if not model.startswith(ENDPOINT) or not (base_url or chosen.api_key):
+            remedy = "Set OPENAI_BASE_URL or embedding_base_url." if model.startswith(ENDPOINT) else ""
+            return Unavailable(model, remedy)
+        from assistant.llm import EmbeddingsEndpoint
+
+        endpoint = EmbeddingsEndpoint(model.removeprefix(ENDPOINT), base_url or None, chosen.api_key or None)
+        return self._open.enter_context(closing(endpoint))
 
     # ------------------------------------------------------------------ the model
 
     @cached_property
     def choice(self) -> Choice:
         """The model that answers, by what was asked for and what is there."""
+        quiet_logging()
         chosen = self.settings
         if chosen.base_url and not chosen.model:
             offered = self._offered()
@@ -246,11 +269,12 @@ class App:
         """
         if not self.choice.info.notes:
             return memory.extract(session_id, tried_by=self.choice.name)
-        return memory.summarise(session_id, EndpointWriter(self, memory, away))
+        return memory.summarise(session_id, EndpointWriter(self, memory, session_id, away))
 
     def log_to_file(self) -> None:
         """Keep a log of what the program adapts to or leaves undone. It holds no words of a conversation."""
-        from logging.handlers import RotatingFileHandler  # it brings sockets and pickles, for what is not used here
+        import logging
+        from logging.handlers import RotatingFileHandler
 
         path = private_file(self.settings.home / "assistant.log")
         handler = RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8")
@@ -264,11 +288,24 @@ class App:
         self._open.close()
 
 
-class EndpointWriter:
-    """A memory.summary.Writer: the chosen model behind the summariser's own words."""
+def quiet_logging() -> None:
+    """Let log lines go to the log file alone: without any handler Python would write warnings to stderr.
 
-    def __init__(self, app: App, memory: MemoryManager, away: Callable[[], bool]) -> None:
+    Called by what brings in libraries that log. Most commands bring in none, and start the faster without logging.
+    """
+    import logging
+
+    logging.getLogger().addHandler(logging.NullHandler())
+
+
+class EndpointWriter:
+    """A memory.summary.Writer: the chosen model behind the summariser's own words, with a receipt for each request."""
+
+    def __init__(self, app: App, memory: MemoryManager, session_id: str, away: Callable[[], bool]) -> None:
+        from assistant.recorder import NotesRecorder
+
         self._app, self._away = app, away
+        self._recorder = NotesRecorder(memory, session_id, app.choice.name)
         self.name = app.choice.name
         self.context_tokens = app.context_tokens(memory)
 
@@ -277,6 +314,7 @@ class EndpointWriter:
         from memory.summary import SchemaUnsupported
 
         try:
-            return self._app.endpoint.complete(system, text, schema, max_tokens, self._away)
+            sending = partial(self._recorder.sending, system)
+            return self._app.endpoint.complete(system, text, schema, max_tokens, self._away, sending)
         except SchemaRefused as error:
             raise SchemaUnsupported(error.message) from error

@@ -7,8 +7,10 @@ What endpoints refuse differs; a request is adapted to what this one refused bef
 import json
 import math
 import re
+import time
 import uuid
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from ipaddress import ip_address
@@ -26,13 +28,17 @@ from assistant.errors import (
 )
 from assistant.quirks import Request, adapted, learned, sign_of
 from memory.errors import Failure
-from memory.records import Message, ToolCall
+from memory.records import Message, Outcome, ToolCall
 
 if TYPE_CHECKING:
     import openai
 
 Wire = Mapping[str, Any]
 Cancelled = Callable[[], bool]
+Ended = Callable[[Outcome], None]
+# Told of each request just before it is sent, as it is sent: its body and the bytes of it. What this gives back is told
+# how the call ended.
+Sending = Callable[[Request, bytes], Ended]
 
 # The client's own default. It is given all the same, so that only the settings read OPENAI_BASE_URL.
 OPENAI_URL = "https://api.openai.com/v1"
@@ -112,16 +118,18 @@ class Endpoint:
         max_tokens: int | None = None,
         schema: Mapping[str, Any] | None = None,
         cancelled: Cancelled | None = None,
+        sending: Sending | None = None,
     ) -> Iterator[Delta | Reply]:
         """Ask the model: its reply in pieces as they come, and the whole Reply last.
 
         `tools` are described as OpenAI's chat API wants them; `schema` is a JSON schema that the reply must fit.
-        `cancelled` is asked between the pieces. However the reading ends, the connection is closed.
+        `cancelled` is asked between the pieces. However the reading ends, the connection is closed. `sending` is told
+        of each request, also of one that is sent again because the endpoint refused something; what it raises ends all.
 
         Raises RateLimited, KeyRefused, ModelUnreachable, ContextOverflow, SchemaRefused, ModelError, Interrupted.
         """
         wire = [to_wire(message) for message in messages]
-        yield from self._ask(self._request(wire, tools, max_tokens, schema), cancelled)
+        yield from self._ask(self._request(wire, tools, max_tokens, schema), cancelled, sending)
 
     def complete(
         self,
@@ -130,13 +138,14 @@ class Endpoint:
         schema: Mapping[str, Any] | None,
         max_tokens: int,
         cancelled: Cancelled | None = None,
+        sending: Sending | None = None,
     ) -> str:
         """Ask once, without a conversation, and return the whole reply, also one cut off at `max_tokens`.
 
         Raises what `stream` raises, and ModelUnreachable when the connection broke half way.
         """
         wire = [{"role": "system", "content": system}, {"role": "user", "content": text}]
-        *_, reply = self._ask(self._request(wire, (), max_tokens, schema), cancelled)
+        *_, reply = self._ask(self._request(wire, (), max_tokens, schema), cancelled, sending)
         assert isinstance(reply, Reply)
         if reply.finish == "broken":
             raise self._door.broke_off()
@@ -155,24 +164,41 @@ class Endpoint:
         """Close the connections. The endpoint cannot be used again."""
         self._door.close()
 
-    def _ask(self, given: Request, cancelled: Cancelled | None) -> Iterator[Delta | Reply]:
-        """Send the request, adapted anew for each quirk the endpoint shows. What was said before a break is kept."""
+    def _ask(
+        self, given: Request, cancelled: Cancelled | None, sending: Sending | None
+    ) -> Generator[Delta | Reply, None, None]:
+        """Send the request, adapted anew for each quirk the endpoint shows."""
+        reply: Reply | None = None
+        while reply is None:
+            reply = yield from self._attempt(given, cancelled, sending or _unheard)
+        yield reply
+
+    def _attempt(
+        self, given: Request, cancelled: Cancelled | None, sending: Sending
+    ) -> Generator[Delta, None, Reply | None]:
+        """Send the request once, and return the reply, or None where a quirk was learned from a refusal.
+
+        What was said before a break is kept.
+        """
         import openai
 
-        while True:
-            quirks, draft = self.quirks, _Draft(self.model)
-            request = adapted(given, quirks)
+        quirks, draft = self.quirks, _Draft(self.model)
+        request = adapted(given, quirks)
+        body = to_bytes(request)
+        with _reported(sending(request, body), draft):
             try:
-                yield from self._read(request, draft, cancelled)
-                break
+                yield from self._read(body, draft, cancelled)
             # The last two are Python's own: openai passes them on for a chunk that it cannot read.
             except (openai.APIError, json.JSONDecodeError, UnicodeDecodeError) as error:
-                if draft.is_worth_keeping:
-                    break
-                self._learn(error, request, quirks)
-        if not draft.is_worth_keeping:
-            raise self._nothing_said(draft)
-        yield draft.reply()
+                draft.retries = max(draft.retries, _retries(error))
+                if not draft.is_worth_keeping:
+                    draft.stopped = failure = self._door.failure(error, request)
+                    if not self._learned(error, request, quirks):
+                        raise failure from error
+                    return None
+            if not draft.is_worth_keeping:
+                raise self._nothing_said(draft)
+        return draft.reply()
 
     def _request(
         self,
@@ -189,20 +215,33 @@ class Endpoint:
             "temperature": self._temperature,
             self._limit_name: max_tokens,
             "response_format": None if schema is None else _in_schema(schema),
+            "stream": True,
             "stream_options": {"include_usage": True},
         }
         return {name: value for name, value in wanted.items() if value is not None}
 
-    def _read(self, request: Request, draft: "_Draft", cancelled: Cancelled | None) -> Iterator[Delta]:
+    def _read(self, body: bytes, draft: "_Draft", cancelled: Cancelled | None) -> Iterator[Delta]:
         """Fill the draft from the stream. Leaving early, by whatever way, closes the connection."""
-        with self._door.client.chat.completions.create(**request, stream=True) as stream:
+        from openai import Stream
+        from openai.types.chat import ChatCompletion, ChatCompletionChunk
+
+        # As client.chat.completions.create() does, but for the body: that would put it in an order of its own, and what
+        # a receipt says of the bytes must be true with every version.
+        with self._door.client.post(
+            "/chat/completions",
+            content=body,
+            cast_to=ChatCompletion,
+            stream=True,
+            stream_cls=Stream[ChatCompletionChunk],
+        ) as stream:
+            draft.retries = _retries(stream)
             for chunk in stream:
                 yield from draft.take(chunk.model_dump(exclude_unset=True, warnings=False))
                 if cancelled is not None and cancelled():
                     raise Interrupted("The reply was stopped.", "")
 
-    def _learn(self, error: Exception, request: Request, known: frozenset[str]) -> None:
-        """Note the quirk that explains the error, or raise what the error means to a person.
+    def _learned(self, error: Exception, request: Request, known: frozenset[str]) -> bool:
+        """Note the quirk that explains the error, if one does.
 
         `known` are those the request was adapted to: another thread may have learned the same meanwhile.
         """
@@ -210,9 +249,8 @@ class Endpoint:
         # A template's refusal is a 500 at some servers; an error in mid-stream may have no status.
         may_be_one = _status(error) in (0, 400, 422, 500) and not _OVERFLOW.search(told)
         quirk = learned(told, request, known) if may_be_one else ""
-        if not quirk:
-            raise self._door.failure(error, request) from error
-        self.quirks |= {quirk}
+        self.quirks |= {quirk} if quirk else frozenset()
+        return bool(quirk)
 
     def _nothing_said(self, draft: "_Draft") -> Failure:
         if draft.has_choice:
@@ -225,7 +263,7 @@ class Endpoint:
 class EmbeddingsEndpoint:
     """A model that turns texts into vectors, behind an address that speaks OpenAI's embeddings.
 
-    `name` tells vectors of one model from another's. It holds letters, digits, dots and dashes only.
+    `name` tells vectors of one model from another's, and from those of the models inside this program.
     """
 
     def __init__(
@@ -238,7 +276,7 @@ class EmbeddingsEndpoint:
     ) -> None:
         """Name the model and its address; the rest is as in Endpoint."""
         self.model = model
-        self.name = re.sub(r"[^a-zA-Z0-9.]+", "-", model).strip("-.")
+        self.name = f"endpoint:{model}"
         self._door = _Door(base_url or OPENAI_URL, api_key, timeout_s, max_retries)
 
     def __call__(self, texts: Sequence[str]) -> list[list[float]]:
@@ -278,6 +316,11 @@ def to_wire(message: Message) -> dict[str, Any]:
     return wire
 
 
+def to_bytes(body: Request) -> bytes:
+    """A request's body as it is sent: the same body always gives the same bytes."""
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+
+
 def _call_to_wire(call: ToolCall) -> dict[str, Any]:
     function = {"name": _name(call.name), "arguments": _object(call.arguments)}
     return {"id": call.id, "type": "function", "function": function}
@@ -312,6 +355,32 @@ def _unit(vector: Sequence[float]) -> list[float]:
     return [number / length for number in vector]
 
 
+# A call that is watched
+
+
+def _unheard(_request: Request, _body: bytes) -> Ended:
+    return lambda _outcome: None
+
+
+@contextmanager
+def _reported(ended: Ended, draft: "_Draft") -> Iterator[None]:
+    """Tell how a call ended, however it did."""
+    began = time.monotonic()
+    try:
+        yield
+    except BaseException as stopped:
+        draft.stopped = stopped
+        raise
+    finally:
+        ended(draft.outcome(round((time.monotonic() - began) * 1000)))
+
+
+def _retries(seen: object) -> int:
+    """How often the client sent a request again, by a stream's response or an error's request."""
+    request = getattr(getattr(seen, "response", None), "request", None) or getattr(seen, "request", None)
+    return int(request.headers.get("x-stainless-retry-count", 0)) if request is not None else 0
+
+
 # A reply as it grows
 
 
@@ -322,6 +391,8 @@ class _Draft:
     model: str
     finish: str | None = None
     usage: Usage | None = None
+    retries: int = 0
+    stopped: BaseException | None = None
     has_choice: bool = False
     text: list[str] = field(default_factory=list)
     reasoning: list[str] = field(default_factory=list)
@@ -367,6 +438,16 @@ class _Draft:
         calls = _with_ids(self.calls) if self.finish else ()
         finish = self.finish or "broken"
         return Reply("".join(self.text), calls, finish, self.usage, self.model, "".join(self.reasoning))
+
+    def outcome(self, ms: int) -> Outcome:
+        """How the call ended, after so many milliseconds."""
+        usage = (self.usage.prompt, self.usage.completion, self.usage.cached) if self.usage else ()
+        if self.stopped is None:
+            return Outcome(ms, self.finish or "broken", "", self.retries, *usage)
+        if isinstance(self.stopped, Interrupted | KeyboardInterrupt | GeneratorExit):
+            return Outcome(ms, "interrupted", "", self.retries, *usage)
+        said = self.stopped.message if isinstance(self.stopped, Failure) else str(self.stopped)
+        return Outcome(ms, "", f"{type(self.stopped).__name__}: {said}", self.retries, *usage)
 
 
 def _is_another(piece: Mapping[str, Any], known: ToolCall) -> bool:

@@ -1,8 +1,8 @@
 """A live session: one conversation as it happens, its window, and the lock that shows other processes that it lives."""
 
 import contextlib
+import os
 import re
-import secrets
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -32,12 +32,12 @@ def clean(text: str) -> str:
 
 def new_session_id(at: datetime) -> str:
     """A session's id: its local start, so that a person can place it, and some chance."""
-    return f"{at.astimezone():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+    return f"{at.astimezone():%Y%m%d-%H%M%S}-{os.urandom(3).hex()}"
 
 
 def new_message_id() -> str:
     """A message's id; it means nothing."""
-    return secrets.token_hex(5)
+    return os.urandom(5).hex()
 
 
 def lock_path(locks: Path, session_id: str) -> Path:
@@ -105,19 +105,21 @@ class LiveSession:
             self._held = held.pop_all()
         self._begun = True
 
-    def open_with(self, text: str, shows: Iterable[str] = ()) -> None:
+    def open_with(self, text: str, shows: Iterable[str] = ()) -> Message:
         """Set the first system message, which shows these units. It never changes afterwards.
 
         A provider bills a cached prefix at a fraction, so what stands first must stay as it is.
         """
         self.system = self.make("system", text, origin=SYSTEM)
         self._notes[self.system.id] = frozenset(shows)
+        return self.system
 
-    def note(self, text: str, shows: Iterable[str]) -> None:
+    def note(self, text: str, shows: Iterable[str]) -> Message:
         """Put what was recalled just before the newest user message, where it stays. It is shown, and not stored."""
         note = self.make("system", text, origin=RECALLED)
         self._notes[note.id] = frozenset(shows)
         self.transcript.insert(self._newest_user(), note)
+        return note
 
     def _newest_user(self) -> int:
         return max(place for place, message in enumerate(self.transcript) if message.role == "user")

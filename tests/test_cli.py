@@ -69,7 +69,7 @@ def test_likely_slips_are_known(word: str, command: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "word", ["what", "What", "that", "call", "tell", "why", "please", "report", "how", "is", "-", ""]
+    "word", ["what", "What", "that", "call", "tell", "who", "please", "report", "how", "is", "-", ""]
 )
 def test_words_that_begin_a_question_are_no_slips(word: str) -> None:
     assert likely(word) is None
@@ -262,15 +262,35 @@ def test_steering_characters_in_what_is_stored_reach_no_line_for_people(cli: Cli
 # ------------------------------------------------------------------ what is imported
 
 
+def imported_by(*words: str) -> set[str]:
+    """The top names of what a command imports."""
+    ran = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "assistant", *words], capture_output=True, text=True, cwd=ROOT
+    )
+    assert ran.returncode == 0, ran.stderr[-500:]
+    return {line.rpartition("|")[2].strip().partition(".")[0] for line in ran.stderr.splitlines()}
+
+
 @pytest.mark.parametrize(
     "words",
     [["--help"], ["sessions", "list"], ["export"], ["recall", "Porto", "--mode", "words"], ["config"], ["models"]],
 )
 def test_quick_commands_import_nothing_heavy(sample: Path, words: list[str]) -> None:
-    ran = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "assistant", *words], capture_output=True, text=True, cwd=ROOT
-    )
-    assert ran.returncode == 0, ran.stderr[-500:]
-    imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in ran.stderr.splitlines()}
+    imported = imported_by(*words)
     assert "click" in imported
-    assert not imported & {"openai", "chromadb", "numpy", "onnxruntime", "prompt_toolkit", "sqlite_utils", "tiktoken"}
+    assert not imported & {"openai", "chromadb", "chromadb_rust_bindings", "numpy", "onnxruntime", "tokenizers"}
+    assert not imported & {"prompt_toolkit", "rich", "sqlite_utils", "tiktoken", "filelock"}
+
+
+def test_a_search_for_words_imports_little_of_the_standard_library(sample: Path) -> None:
+    """Each of these costs as much as a tenth of a bare interpreter, or more, and is needed in rare cases only."""
+    imported = imported_by("recall", "Porto", "--mode", "words")
+    assert not imported & {"logging", "difflib", "tomllib", "tempfile", "secrets", "hashlib", "gzip", "asyncio"}
+
+
+def test_a_recall_by_vectors_does_without_the_client_of_chroma(assistant: Run, sample: Path) -> None:
+    """To import chromadb takes half the CPU of a recall."""
+    assert assistant("remember", "The boat is called Marina.").returncode == 0
+    imported = imported_by("recall", "Porto")
+    assert {"onnxruntime", "chromadb_rust_bindings"} <= imported
+    assert not imported & {"chromadb", "openai", "tiktoken"}

@@ -7,10 +7,10 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from hypothesis import given
@@ -36,9 +36,9 @@ from assistant.llm import (
     to_wire,
     well_formed,
 )
-from assistant.quirks import adapted
-from memory.errors import Failure
-from memory.records import Message, Role, ToolCall
+from assistant.quirks import Request, adapted
+from memory.errors import Failure, StoreError
+from memory.records import Message, Outcome, Role, ToolCall
 from tests.scripted import (
     Answer,
     Call,
@@ -97,6 +97,34 @@ def test_text_comes_in_pieces_and_the_reply_last(server: ScriptedServer, endpoin
     assert len(deltas) > 3
     assert "".join(delta.text for delta in deltas if isinstance(delta, Delta)) == reply.text
     assert reply == Reply("A reply that is longer than one piece.", (), "stop", Usage(3, 8, 0), "m", "")
+
+
+def test_who_asks_to_be_told_is_told_of_the_very_bytes_before_they_are_sent_and_of_the_end(
+    server: ScriptedServer, endpoint: Endpoint
+) -> None:
+    told: list[Any] = []
+
+    def sending(request: Request, body: bytes) -> Callable[[Outcome], None]:
+        told.append((request["stream"], body, len(server.requests)))
+        return told.append
+
+    server.enqueue(bad_template(), "Hello to you, too.")
+    reply_of(endpoint, LATE, tools=[TOOL], max_tokens=50, schema=SCHEMA, sending=sending)
+    (_, first, none), refused, (_, second, one), ended = told
+    assert [first, second] == [seen.raw for seen in server.requests] and (none, one) == (0, 1)
+    assert refused.finish == "" and refused.error.startswith("ModelError: ")
+    assert (ended.finish, ended.error, ended.retries) == ("stop", "", 0)
+    assert ended.completion_tokens and ended.ms >= 0
+
+
+def test_what_the_one_who_is_told_raises_ends_it_before_anything_is_sent(
+    server: ScriptedServer, endpoint: Endpoint
+) -> None:
+    def sending(_request: Request, _body: bytes) -> NoReturn:
+        raise StoreError("The disk is full.")
+
+    assert isinstance(failure_of(endpoint, sending=sending), StoreError)
+    assert server.requests == []
 
 
 def test_a_piece_is_given_before_the_end_is_sent(server: ScriptedServer, endpoint: Endpoint) -> None:
@@ -606,7 +634,7 @@ def test_vectors_are_of_unit_length_and_in_order(server: ScriptedServer) -> None
     assert len(server.requests[1].body["input"][-1]) == 8_000
     assert vectors[5] == embed([texts[5]])[0]
     assert embed([]) == []
-    assert embed.name == "org-embed-1-small"
+    assert embed.name == "endpoint:org/embed-1:small"
     embed.close()
 
 

@@ -1,0 +1,133 @@
+"""Writes a receipt before each model call, fills it in after, and builds the request again from its receipt."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from assistant.llm import Ended
+from assistant.prompt import LAST_STEP, MEMORY_INTRO, PERSONA
+from assistant.references import Basis, Sources, rebuilt, referred
+from memory.deltas import decoded
+from memory.manager import MemoryManager, Recalled
+from memory.receipts import Purpose, Receipt
+from memory.records import Message
+from memory.session import LiveSession, now
+
+OURS = (PERSONA, MEMORY_INTRO, LAST_STEP)  # what of the program's own words stands between texts of the memory
+
+
+class TurnRecorder:
+    """The receipts of a conversation's turns. It belongs to the thread of its memory."""
+
+    def __init__(self, memory: MemoryManager, session: LiveSession, model: str) -> None:
+        self._memory, self._session, self._model = memory, session, model
+        self._notes: dict[str, str] = {}  # id of a system message -> its name in receipts
+        self._begin(0)
+
+    def _begin(self, turn: int) -> None:
+        self._turn, self._step = turn, 0
+        self._before: tuple[int, Sequence[Mapping[str, Any]]] | None = None
+
+    def looked(self, asked: Message, recalled: Recalled, note: Message | None) -> None:
+        """Begin a turn: what the past said to its stored user message, and the system message made of it, if any."""
+        self._begin(asked.seq)
+        name = self._memory.receipts.looked(
+            asked, recalled.hits, recalled.cut, note.content if note else "", OURS, recalled.gate, recalled.trouble
+        )
+        if note:
+            self._notes[note.id] = name
+
+    def sending(self, shown: Sequence[Message], request: Mapping[str, Any], body: bytes) -> Ended:
+        """Write the receipt of a request made of the messages `shown`. Raises StoreError."""
+        stored = [message for message in self._session.transcript if message.seq]
+        basis = Basis(stored, shown, self._notes, OURS, self._before)
+        self._step += 1
+        seq = _begun(self._memory, request, body, basis, self._session.id, self._turn, self._step, self._model)
+        self._before = (seq, request["messages"])
+        return lambda outcome: self._memory.receipts.end(seq, outcome)
+
+    def answered(self, message: Message) -> None:
+        """Note the stored message that came of the last call."""
+        if self._before:
+            self._memory.receipts.answered(self._before[0], message)
+
+
+class NotesRecorder:
+    """The receipts of the calls that write the notes on one session."""
+
+    def __init__(self, memory: MemoryManager, session_id: str, model: str) -> None:
+        self._memory, self._session_id, self._model = memory, session_id, model
+        self._step = 0
+
+    def sending(self, instructions: str, request: Mapping[str, Any], body: bytes) -> Ended:
+        """Write the receipt of a request for notes: the program's own `instructions`, and what was said.
+
+        Raises StoreError.
+        """
+        basis = Basis(self._memory.store.transcript(self._session_id), constants=[instructions])
+        self._step += 1
+        seq = _begun(self._memory, request, body, basis, self._session_id, None, self._step, self._model)
+        return lambda outcome: self._memory.receipts.end(seq, outcome)
+
+
+def _begun(
+    memory: MemoryManager,
+    request: Mapping[str, Any],
+    body: bytes,
+    basis: Basis,
+    session_id: str,
+    turn: int | None,
+    step: int,
+    model: str,
+) -> int:
+    """Write a receipt with the constant texts that it needs; gives its `seq`."""
+    references = referred(request, basis)
+    purpose: Purpose = "notes" if turn is None else "turn"
+    digest = hashlib.sha256(body).hexdigest()
+    receipt = Receipt(0, session_id, purpose, turn, step, now(), model, len(body), digest, references.request)
+    with memory.store.writing():
+        memory.receipts.keep(references.texts)
+        return memory.receipts.begin(receipt)
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A request's body. `problem` says why these are not the very bytes that were sent; empty: they are."""
+
+    body: bytes
+    problem: str = ""
+
+
+def sent(memory: MemoryManager, receipt: Receipt) -> Sent:
+    """The request of a receipt, built again; what was forgotten since is marked in it."""
+    lost = set[str]()
+    body = rebuilt(receipt.request, sources_of(memory, receipt, lost))
+    if hashlib.sha256(body).hexdigest() == receipt.sha256:
+        return Sent(body)
+    return Sent(body, _problem(lost))
+
+
+def sources_of(memory: MemoryManager, receipt: Receipt, lost: set[str]) -> Sources:
+    """Where the references of a receipt lead. Units that were forgotten are added to `lost` when they are met."""
+    receipts = memory.receipts
+
+    @cache
+    def text(unit: str) -> str | None:
+        note = receipts.note(unit)
+        found = receipts.text(unit) if note is None else decoded(note, text)
+        if found is None:
+            lost.add(unit)
+        return found
+
+    def said(first: int, last: int) -> Sequence[Message]:
+        return receipts.said(receipt.session_id, first, last)
+
+    return Sources(text, said, lambda seq: receipts.receipt(seq).request)
+
+
+def _problem(lost: set[str]) -> str:
+    if lost:
+        return f"Not the very request: forgotten since {'are' if len(lost) > 1 else 'is'} {', '.join(sorted(lost))}."
+    return "Not the very request: what it was made of is there, but gives other bytes now."
