@@ -3,11 +3,8 @@
 A command's module is imported when the command is called, so that `--help` and the quick ones stay quick.
 """
 
-import difflib
 import importlib
-import logging
 import sys
-import traceback
 from collections.abc import Sequence
 
 import click
@@ -21,10 +18,12 @@ COMMANDS = {
     "chat": ("chat", "Talk; the conversation is remembered."),
     "ask": ("ask", "Ask one question and print the answer alone."),
     "recall": ("recall", "Find what was said before."),
+    "why": ("why", "Say what an answer rests on."),
     "remember": ("remember", "Note something by hand."),
     "sessions": ("sessions", "List, show, summarize or remove conversations."),
     "export": ("export_", "Write the memory to a file: md, json or jsonl."),
     "import": ("import_", "Read conversations from a file."),
+    "eval": ("eval_", "Measure recall with cases of your own."),
     "models": ("models", "The models there are, and how to get more."),
     "config": ("config", "Show and change settings."),
     "doctor": ("doctor", "Check the memory, and mend it."),
@@ -68,6 +67,10 @@ class Commands(click.Group):
 def likely(word: str) -> str | None:
     """The command that a word is a likely slip of. Slips keep the first letter; so "what" is a question, not `chat`."""
     first = [name for name in COMMANDS if name[0] == word[:1].lower()]
+    if not first:
+        return None
+    import difflib
+
     return next(iter(difflib.get_close_matches(word.lower(), first, 1, cutoff=0.75)), None)
 
 
@@ -110,7 +113,6 @@ def main(args: Sequence[str] | None = None) -> None:
     A failure is one line on stderr with its remedy; the traceback comes with -v alone.
     """
     words = list(sys.argv[1:] if args is None else args)
-    logging.getLogger().addHandler(logging.NullHandler())
     sys.exit(run(words, verbose=bool({"-v", "--verbose"} & set(words[:2]))))
 
 
@@ -128,6 +130,8 @@ def run(words: list[str], verbose: bool) -> int:
         return EXIT_INTERRUPTED
     except Exception as error:  # noqa: BLE001  the outermost handler: what nobody foresaw is one line, too
         if verbose:
+            import traceback
+
             traceback.print_exc()
         else:
             Output().error(f"assistant: {told(error)}")

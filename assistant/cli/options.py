@@ -15,11 +15,20 @@ from memory.records import HitKind, Scope, Session
 from memory.session import now
 from memory.store import Store
 
+SENTENCE_CHARS = 120  # of what is quoted beside the data
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 model_option = click.option("--model", metavar="NAME", help="The model that answers, instead of the setting's.")
 yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for other programs.")
+mode_option = click.option(
+    "--mode",
+    type=click.Choice(["words", "vectors", "both"]),
+    default="both",
+    show_default=True,
+    help="Search by full text, by meaning, or by both.",
+)
 
 
 def scope_options(command: F) -> F:
@@ -33,9 +42,13 @@ def scope_options(command: F) -> F:
             help="Only hits of this kind; may be given again.",
         ),
         click.option("--session", "session_id", metavar="ID", help="Only this session."),
-        click.option("--as-of", metavar="D", help="The memory as it was at the end of D."),
-        click.option("--before", metavar="D", help="Only what was said before D."),
-        click.option("--after", metavar="D", help="Only what was said on D or later."),
+        click.option("--as-of", metavar="D", help="As the memory was at the end of D."),
+        click.option("--before", metavar="D", help="Only what was said before D begins."),
+        click.option(
+            "--after",
+            metavar="D",
+            help='Only what was said since D began. D is a date, "last spring", or an event: "I moved".',
+        ),
     ):
         command = option(command)
     return command
@@ -50,32 +63,54 @@ def open_app(**flags: Any) -> tuple[App, Output]:
 
 
 def scope_of(
-    store: Store,
+    memory: MemoryManager,
+    say: Callable[[str], None],
     after: str | None,
     before: str | None,
     as_of: str | None,
     session_id: str | None,
     kinds: tuple[HitKind, ...],
+    at: datetime | None = None,
 ) -> Scope:
-    """The scope that the options name. Raises UsageError for dates that are none, NothingFound for unknown sessions."""
-    starts = [dates(before)[0]] if before else []
-    ends = [dates(as_of)[1]] if as_of else []
+    """The scope that the options name, if "now" is `at`. `say` is told which event was taken where a date names one.
+
+    Raises UsageError for dates that are none, NothingFound for unknown sessions.
+    """
+    at = at or now()
     return Scope(
-        after=dates(after)[0] if after else None,
-        before=min(starts + ends, default=None),
-        session_id=session_named(store, session_id).id if session_id else None,
+        after=stretch(memory, say, "after", after, at)[0] if after is not None else None,
+        before=stretch(memory, say, "before", before, at)[0] if before is not None else None,
+        as_of=stretch(memory, say, "as of", as_of, at)[1] if as_of is not None else None,
+        session_id=session_named(memory.store, session_id).id if session_id else None,
         kinds=kinds,
     )
 
 
-def dates(text: str) -> tuple[datetime, datetime]:
-    """The first moment that a date means, and the first that it no longer does. Raises UsageError for what is none."""
+def stretch(
+    memory: MemoryManager, say: Callable[[str], None], word: str, text: str, at: datetime
+) -> tuple[datetime, datetime]:
+    """The first moment that a date means, and the first that it no longer does; of an event, those of its day.
+
+    Raises UsageError for what is neither. `word` is what stands before the date, `at` is "now".
+    """
     from memory.dates import span
 
     try:
-        return span(text, now())
+        return span(text, at)
     except BadInput as error:
-        raise click.UsageError(str(error)) from error
+        several = len(text.split()) > 1
+        event = memory.event(text) if several else None
+        if event is None:
+            also = " Nothing that you said tells of it as an event." if several else ""
+            raise click.UsageError(f"{error.message}{also} {error.remedy}") from error
+    told = "when you said" if event.said else "by the note"
+    say(f'{word} {day(event.at)}, {told}: "{shortened(event.sentence)}"')
+    return span(day(event.at), at)
+
+
+def shortened(text: str) -> str:
+    """The beginning of a text that may be long."""
+    return text if len(text) <= SENTENCE_CHARS else text[:SENTENCE_CHARS].rstrip() + " …"
 
 
 def session_named(store: Store, name: str) -> Session:
