@@ -102,6 +102,11 @@ class OwedWork(threading.Thread):
         """Whether the work is to end for good."""
         return self._stopping.is_set()
 
+    def ended(self) -> bool:
+        """Whether the work is to end for good; first it waits until the user does not wait, who needs the processor."""
+        self._may_run.wait()
+        return self.stopped()
+
     def away(self) -> bool:
         """Whether a reply of the model for this work is to be broken off now."""
         return self._stopping.is_set() or not self._may_run.is_set()
@@ -127,7 +132,7 @@ class OwedWork(threading.Thread):
             with closing(self._memory()) as memory:
                 while self._may_run.wait() and not self.stopped():
                     try:
-                        done = settle(memory, self._write_notes, self._model, self.stopped)
+                        done = settle(memory, self._write_notes, self._model, self.ended)
                     except Interrupted:
                         continue
                     log.info("owed work: %s", done)

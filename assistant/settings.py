@@ -1,8 +1,6 @@
 """Settings: a frozen value made from defaults, the file config.toml, the environment and flags, later ones winning."""
 
-import difflib
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -14,6 +12,7 @@ FILE = "config.toml"
 ENVIRONMENT = {
     "model": "ASSISTANT_MODEL",
     "context_tokens": "ASSISTANT_CONTEXT_TOKENS",
+    "embedding": "ASSISTANT_EMBEDDING",
     "models_dir": "ASSISTANT_MODELS_DIR",
     "base_url": "OPENAI_BASE_URL",
     "api_key": "OPENAI_API_KEY",
@@ -33,10 +32,11 @@ class Settings:
     tool_tokens: int = field(default=2000, metadata={"about": "the most tokens of one tool's result"})
     max_steps: int = field(default=10, metadata={"about": "model calls in one turn"})
     folders: tuple[str, ...] = field(default=(), metadata={"about": "folders that the tool read_file may read"})
-    embedding_model: str = field(
-        default="", metadata={"about": "a model of the endpoint's /embeddings; empty: built in"}
+    embedding: str = field(
+        default="minilm",
+        metadata={"about": "what makes vectors: minilm, multilingual (an extra), or endpoint:NAME of /embeddings"},
     )
-    embedding_base_url: str = field(default="", metadata={"about": "its endpoint, where it is not base_url"})
+    embedding_base_url: str = field(default="", metadata={"about": "the endpoint for it, where it is not base_url"})
     models_dir: str = field(default="", metadata={"about": "where GGUF files lie; empty: models/ in the home"})
     threads: int = field(default=1, metadata={"about": "processor threads for the embedded model"})
 
@@ -48,6 +48,8 @@ class Settings:
 
 NAMES = tuple(one.name for one in fields(Settings) if one.name not in ("home", "api_key"))
 KINDS = {one.name: one.type for one in fields(Settings)}
+EMBEDDINGS = ("minilm", "multilingual")  # the embedding models inside this program
+ENDPOINT = "endpoint:"  # before the name of any other: texts go to an endpoint only where that is said
 MINIMA = {"max_steps": 1, "threads": 1, "tool_tokens": 50}
 
 
@@ -83,10 +85,13 @@ def load(
 def read(path: Path) -> dict[str, Any]:
     """What the file config.toml says; nothing where there is none."""
     try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        import tomllib
+
+        found = tomllib.loads(text)
     except FileNotFoundError:
         return {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+    except (ValueError, OSError) as error:  # tomllib's and the decoder's errors are ValueErrors
         raise BadInput(f"{path} cannot be read: {error}.", "Mend it or move it away.") from error
     for name in found:
         known(name)
@@ -96,6 +101,8 @@ def read(path: Path) -> dict[str, Any]:
 def known(name: str) -> str:
     """`name`, if it is a setting that a file may hold. Raises BadInput, with the nearest name."""
     if name not in NAMES:
+        import difflib
+
         near = difflib.get_close_matches(name, NAMES, 1)
         raise BadInput(
             f"There is no setting {name!r}.", f"Did you mean {near[0]}?" if near else "See `assistant config`."
@@ -113,8 +120,16 @@ def checked(name: str, value: object, called: str) -> object:
         if isinstance(entries, (list, tuple)) and all(isinstance(one, str) for one in entries):
             return tuple(one for one in entries if one)
     elif isinstance(value, str):
-        return value
+        return _embedding(value, called) if name == "embedding" else value
     raise BadInput(f"{called} cannot be {value!r}.", "It is a list of texts." if get_args(kind) else "It is a text.")
+
+
+def _embedding(value: str, called: str) -> str:
+    if value in EMBEDDINGS or value.removeprefix(ENDPOINT) not in ("", value):
+        return value
+    raise BadInput(
+        f"{called} cannot be {value!r}.", f"It is {', '.join(EMBEDDINGS)}, or {ENDPOINT} and a model's name there."
+    )
 
 
 def _number(name: str, value: object, called: str) -> int:

@@ -8,6 +8,7 @@ import hashlib
 import importlib.util
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -44,7 +45,10 @@ BATCH_TOKENS = 256
 
 
 class Embedder(Protocol):
-    """What turns texts into vectors. `name` tells the vectors of one model from those of another."""
+    """What turns texts into vectors. `name` tells the vectors of one model from those of another.
+
+    One whose cosines are not those of MiniLM has a `scale`, too, which puts them on MiniLM's.
+    """
 
     @property
     def name(self) -> str:
@@ -52,6 +56,36 @@ class Embedder(Protocol):
 
     def __call__(self, texts: Sequence[str]) -> list[list[float]]:
         """One vector of unit length a text, in the texts' order; no text, no vector."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Puts a model's cosines on MiniLM's scale, for which the weights of recall and its gate were measured."""
+
+    factor: float = 1.0
+    offset: float = 0.0
+
+    def __call__(self, cosine: float) -> float:
+        """What MiniLM's cosine would be, from -1 to 1."""
+        return max(-1.0, min(1.0, self.factor * cosine + self.offset))
+
+
+def scale_of(embedder: Embedder) -> Scale:
+    """The embedder's scale; one without is taken for one that has MiniLM's."""
+    found = getattr(embedder, "scale", None)
+    return found if isinstance(found, Scale) else Scale()
+
+
+class Unavailable:
+    """Stands for a model that cannot be had, here or any more: its vectors can be deleted and not be searched."""
+
+    def __init__(self, name: str, remedy: str = "") -> None:
+        self.name = name
+        self._remedy = remedy
+
+    def __call__(self, texts: Sequence[str]) -> list[list[float]]:
+        """Raises IndexUnavailable."""
+        raise IndexUnavailable(f"The embedding model {self.name} cannot be had here.", self._remedy)
 
 
 class MiniLM:
@@ -103,29 +137,29 @@ class MiniLM:
             raise IndexUnavailable(f"The embedding model cannot be loaded: {error}.", REMEDY) from error
 
 
-def packaged(file: tuple[str, str, str]) -> Path:
+def packaged(file: tuple[str, str, str], remedy: str = REMEDY) -> Path:
     """Where a package's data file lies; the package is not imported. Raises IndexUnavailable."""
     package, path, _ = file
     spec = importlib.util.find_spec(package)  # of a top-level package: looks, and runs nothing
     if spec is None or spec.origin is None:
-        raise IndexUnavailable(f"The package {package.replace('_', '-')} is missing.", REMEDY)
+        raise IndexUnavailable(f"The package {package.replace('_', '-')} is missing.", remedy)
     return Path(spec.origin).parent / path
 
 
-def checked(path: Path, sha256: str) -> bytes:
+def checked(path: Path, sha256: str, remedy: str = REMEDY) -> bytes:
     """The file's bytes, which have this sha256 (20 ms for 22 MB). Raises IndexUnavailable."""
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise IndexUnavailable(f"Cannot read {path}: {error.strerror}.", REMEDY) from error
+        raise IndexUnavailable(f"Cannot read {path}: {error.strerror}.", remedy) from error
     if hashlib.sha256(data).hexdigest() != sha256:
-        raise IndexUnavailable(f"{path} is damaged: its sha256 is not the one expected.", REMEDY)
+        raise IndexUnavailable(f"{path} is damaged: its sha256 is not the one expected.", remedy)
     return data
 
 
-def cleaned(text: str) -> str:
-    """As much of the text as can count, with "?" for lone surrogates, which the tokenizer refuses."""
-    return text[:MAX_CHARACTERS].encode("utf-8", "replace").decode()
+def cleaned(text: str, limit: int = MAX_CHARACTERS) -> str:
+    """As much of the text as can count, with "?" for lone surrogates, which no tokenizer takes."""
+    return text[:limit].encode("utf-8", "replace").decode()
 
 
 def batches(lengths: Sequence[int]) -> Iterator[list[int]]:

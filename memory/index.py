@@ -2,17 +2,22 @@
 
 What Chroma 1.5.9 needs from us, all of it measured:
 
-- Two writing processes lose vectors in silence unless each opens Chroma anew under one lock: `writing`.
+- Two writing processes lose vectors in silence unless each, under one lock, opens Chroma anew where the other has
+  written since: `writing`. A mark that each sets before his first write says so, however he ended.
 - A reader finds what another process wrote only after it has opened Chroma anew: `version` of `search`.
 - Texts given to Chroma stay readable in its files after they were deleted: it is given none.
 - Torn files of its graph end the process (SIGSEGV) or make it write tens of gigabytes: `torn` looks first.
 
-Each rebuild begins a new folder, `chroma-1`, `chroma-2`: where files in use cannot be deleted (Windows), a reader in
-another process does not keep the new index from being built, only the old one from being deleted, and that is told.
+Each embedding model has a folder of its own, named like its collection: Chroma leaves the graph of a deleted
+collection on the disk, and a broken index must not take another with it. In it each rebuild begins a new folder,
+`chroma-1`, `chroma-2`: where files in use cannot be deleted (Windows), a reader in another process does not keep the
+new index from being built, only the old one from being deleted, and that is told.
 """
 
 import contextlib
 import hashlib
+import json
+import os
 import re
 import shutil
 import struct
@@ -20,10 +25,11 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from memory.embedding import scale_of
 from memory.errors import Failure, IndexBroken, IndexUnavailable
-from memory.files import close_to_others, locked, private_folder
+from memory.files import close_to_others, locked, private_file, private_folder
 
 if TYPE_CHECKING:
     from memory.embedding import Embedder
@@ -37,12 +43,18 @@ WRITE_WAIT_S = 30.0
 # 60 ms at 128, and a long sync takes half the time.
 HNSW = {"space": "cosine", "ef_search": 500, "sync_threshold": 128, "batch_size": 100}
 
+DATABASE, MARK = "chroma.sqlite3", "mark"
+SPACE = {"tenant": "default_tenant", "database": "default_database"}  # what Chroma makes in a new folder
+CHROMAS = {"chromadb.errors", "PanicException"}  # the module or name of what is raised
+OPEN_GRAPHS = 10  # as many graphs Chroma may keep in memory; a folder holds one
+
 PAGE = 5_000  # vectors read or written at once; Chroma takes no more than 5,461
 
 # header.bin of chroma-hnswlib (hnswalg.h, persistDirty), 100 bytes: format, offset of level 0, room for, elements,
 # bytes an element; then what is not needed here.
 HEADER = struct.Struct("<iQQQQ64x")
 FORMAT = 1
+ZEROS = re.compile(rb"\0*")
 
 Vector = tuple[str, list[float]]
 
@@ -62,15 +74,20 @@ class Index:
     """
 
     def __init__(self, folder: Path, embedder: "Embedder", lock: Path) -> None:
-        """Keep the index under `folder`, which is its own, and take turns with other processes through `lock`."""
-        self.folder = folder
+        """Keep the index in a folder of its own under `folder`, and take turns with all others through `lock`.
+
+        `folder` holds indexes and nothing else: `delete_others` deletes what is not this one's.
+        """
+        self.model = embedder.name
         self.collection = collection_name(embedder.name)
+        self.folder = folder / self.collection
         self._embedder = embedder
+        self._scale = scale_of(embedder)
         self._lock = lock
         self._thread = threading.RLock()
         self._locked = False
-        self._system: Any = None
-        self._open_collection: Any = None
+        self._open_collection: _Collection | None = None
+        self._state: tuple[Path, bytes] | None = None  # of the files, as the open collection knows them
         self._version: int | None = None
 
     # ------------------------------------------------------------------ reading
@@ -78,8 +95,9 @@ class Index:
     def search(self, queries: Sequence[str], limit: int, version: int) -> list[list[tuple[str, float]]]:
         """Of each query the nearest units, best first, at most `limit`: (id, cosine similarity from -1 to 1).
 
-        `version` is the number of writes so far. Another than at the last opening makes Chroma be opened anew, which
-        takes 60 ms, and 160 ms with 25,000 units. Ids that were deleted meanwhile may still be among them.
+        The cosine is put on the scale of MiniLM's, whichever model it comes from (embedding.Scale).
+        `version` is the number of writes so far. Where it is another than at the last search, Chroma is opened anew if
+        another process wrote: 30 ms, and 500 ms with 230,000 units. Ids deleted meanwhile may still be among them.
         """
         if not queries or limit < 1:
             return [[] for _ in queries]
@@ -87,8 +105,7 @@ class Index:
         with self._thread:
             if self._version == version:
                 return self._query(vectors, limit)
-            with self._exclusive(READ_WAIT_S):
-                self._open()
+            with self._fresh(READ_WAIT_S):
                 found = self._query(vectors, limit)  # loads the graph's files, so no writer may be at them
                 self._version = version
                 return found
@@ -96,19 +113,19 @@ class Index:
     def count(self) -> int:
         """How many units have a vector."""
         with self._fresh() as collection, self._translated():
-            return int(collection.count())
+            return collection.count()
 
     def ids(self) -> set[str]:
         """The ids of all units that have a vector (60 ms for 40,000)."""
         with self._fresh() as collection, self._translated():
-            return set(collection.get(include=[])["ids"])
+            return set(collection.ids())
 
     def check(self) -> int:
         """Read every vector and return how many there are. Raises IndexUnavailable where one is lost."""
         with self._fresh() as collection, self._translated():
-            total = int(collection.count())
+            total = collection.count()
             for start in range(0, total, PAGE):
-                collection.get(include=["embeddings"], limit=PAGE, offset=start)
+                collection.read(PAGE, start)
             return total
 
     # ------------------------------------------------------------------ writing
@@ -126,6 +143,8 @@ class Index:
         IndexUnavailable where another process does not let go within 30 seconds.
         """
         with self._fresh(WRITE_WAIT_S):
+            with self._translated():
+                set_mark(self._newest())
             try:
                 yield
             finally:
@@ -133,20 +152,20 @@ class Index:
 
     def upsert(self, vectors: Sequence[Vector]) -> None:
         """Put the vectors in, in place of those of the same ids. What has been put in survives a kill."""
-        self._must_write()
+        collection = self._must_write()
         batch = dict(vectors)  # Chroma refuses an id that comes twice
         ids = list(batch)
         with self._translated():
             for start in range(0, len(ids), PAGE):
                 part = ids[start : start + PAGE]
-                self._open_collection.upsert(ids=part, embeddings=[batch[each] for each in part])
+                collection.upsert(part, [batch[each] for each in part])
 
     def delete(self, ids: Sequence[str]) -> None:
         """Take the vectors of these ids out; unknown ids are passed over. Bytes of them stay until `rebuild`."""
-        self._must_write()
+        collection = self._must_write()
         with self._translated():
             for start in range(0, len(ids), PAGE):
-                self._open_collection.delete(ids=list(ids[start : start + PAGE]))
+                collection.delete(list(ids[start : start + PAGE]))
 
     def rebuild(self) -> None:
         """Begin anew with an empty index, of whatever state the old one is, and delete the old one's files.
@@ -167,6 +186,15 @@ class Index:
                 "Close all sessions, then run `assistant doctor --fix`.",
             )
 
+    def others(self) -> list[Path]:
+        """What lies beside this index: those of other models, or what is left of them."""
+        return sorted(path for path in self.folder.parent.glob("*") if path != self.folder)
+
+    def delete_others(self) -> list[OSError]:
+        """Delete what lies beside this index, inside `writing` only; gives the errors (Windows: a file in use)."""
+        self._must_write()
+        return [error for error in map(_deleted, self.others()) if error]
+
     def close(self) -> None:
         """Let go of Chroma's files. The next use opens them again."""
         with self._thread:
@@ -175,11 +203,17 @@ class Index:
     # ------------------------------------------------------------------ Chroma
 
     @contextlib.contextmanager
-    def _fresh(self, wait_s: float = READ_WAIT_S) -> Iterator[Any]:
+    def _fresh(self, wait_s: float = READ_WAIT_S) -> Iterator["_Collection"]:
         """The collection as it is on disk, while no other process opens or writes it."""
         with self._thread, self._exclusive(wait_s):
-            self._open()
-            yield self._open_collection
+            folder = self._newest()
+            if self._open_collection is None or self._state != (folder, mark(folder)):
+                self._open(folder)
+            assert self._open_collection is not None
+            try:
+                yield self._open_collection
+            finally:
+                self._state = (folder, mark(folder))
 
     @contextlib.contextmanager
     def _exclusive(self, wait_s: float) -> Iterator[None]:
@@ -194,36 +228,33 @@ class Index:
             stack.callback(setattr, self, "_locked", False)
             yield
 
-    def _must_write(self) -> None:
-        if not self._locked:
+    def _must_write(self) -> "_Collection":
+        if not self._locked or self._open_collection is None:
             raise RuntimeError("upsert and delete are for inside `with index.writing()`")
+        return self._open_collection
 
-    def _open(self) -> None:
+    def _newest(self) -> Path:
+        return self.folder / f"chroma-{max(generations(self.folder), default=1)}"
+
+    def _open(self, folder: Path) -> None:
         self._drop()
-        folder = self.folder / f"chroma-{max(generations(self.folder), default=1)}"
         with self._translated():
             private_folder(self.folder)
             folder.mkdir(mode=0o700, exist_ok=True)
             for segment in folder.iterdir():
                 if segment.is_dir() and torn(segment):
                     raise IndexBroken("The index's files are torn.")
-            self._system = _started(folder)
-            self._open_collection = _client(self._system).get_or_create_collection(
-                self.collection, embedding_function=None, configuration={"hnsw": HNSW}
-            )
+            private_file(folder / DATABASE)  # Chroma would make it 0644, and a kill would leave it so
+            self._open_collection = _Collection(folder, self.collection)
 
     def _drop(self) -> None:
-        system, self._system, self._open_collection, self._version = self._system, None, None, None
-        if system is not None:
-            system.stop()
+        self._open_collection = self._version = None
 
     def _query(self, vectors: list[list[float]], limit: int) -> list[list[tuple[str, float]]]:
+        assert self._open_collection is not None
         with self._translated():
-            found = self._open_collection.query(query_embeddings=vectors, n_results=limit, include=["distances"])
-        return [
-            [(unit, min(1.0, 1 - distance)) for unit, distance in zip(ids, distances, strict=True)]
-            for ids, distances in zip(found["ids"], found["distances"], strict=True)
-        ]
+            found = self._open_collection.nearest(vectors, limit)
+        return [[(unit, self._scale(1 - distance)) for unit, distance in one] for one in found]
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
@@ -236,57 +267,66 @@ class Index:
             raise
 
 
-def _started(folder: Path) -> Any:
-    """A Chroma of its own on this folder: it reads no `.env`, and tells nobody."""
-    from chromadb.api.rust import RustBindingsAPI
-    from chromadb.config import Settings, System
+class _Collection:
+    """One collection in a Chroma folder, by the Rust part of chromadb alone.
 
-    settings: dict[str, Any] = {
-        "_env_file": None,  # Chroma reads `.env` of the working folder, where a foreign project may name a server
-        "chroma_api_impl": "chromadb.api.rust.RustBindingsAPI",
-        "chroma_otel_collection_endpoint": "",
-        "anonymized_telemetry": False,
-        "is_persistent": True,
-        "persist_directory": str(folder),
-    }
-    system = System(Settings(**settings))
-    system.instance(RustBindingsAPI)
-    system.start()
-    return system
+    chromadb's client in Python does no more here than to hand each call on. But it takes 0.5 s of CPU to import, which
+    is half of a recall; it reads `.env` of the working folder, where a foreign project may name a server; and it gives
+    all clients of a process the same view of a folder, stale as that may be.
+    """
 
+    def __init__(self, folder: Path, name: str) -> None:
+        """Open the folder, and make the collection if it is not there yet."""
+        from chromadb_rust_bindings import Bindings, MigrationHash, MigrationMode, SqliteDBConfig
 
-def _client(system: Any) -> Any:
-    """The system's client. Chroma would hand the system to every later client of the folder, stale as it may be."""
-    from chromadb.api.client import Client
+        database = SqliteDBConfig(MigrationHash.MD5, MigrationMode.Apply, str(folder / DATABASE))
+        self._bindings = Bindings(False, database, OPEN_GRAPHS, str(folder))  # False: it cannot be reset
+        configuration = json.dumps({"hnsw": HNSW, "embedding_function": {"type": "legacy"}})  # legacy: none
+        self._id = str(self._bindings.create_collection(name, configuration, get_or_create=True, **SPACE).id)
 
-    client = Client.from_system(system)
-    Client.clear_system_cache()
-    return client
+    def count(self) -> int:
+        return int(self._bindings.count(self._id, **SPACE))
+
+    def ids(self) -> list[str]:
+        ids: list[str] = self._bindings.get(self._id, include=[], **SPACE).ids
+        return ids
+
+    def read(self, limit: int, offset: int) -> None:
+        """Read so many vectors; Chroma raises where one is lost."""
+        self._bindings.get(self._id, limit=limit, offset=offset, include=["embeddings"], **SPACE)
+
+    def nearest(self, vectors: list[list[float]], limit: int) -> list[list[tuple[str, float]]]:
+        """Of each vector the nearest, best first: (id, cosine distance)."""
+        found = self._bindings.query(self._id, None, vectors, limit, include=["distances"], **SPACE)
+        return [list(zip(ids, far, strict=True)) for ids, far in zip(found.ids, found.distances, strict=True)]
+
+    def upsert(self, ids: list[str], vectors: list[list[float]]) -> None:
+        self._bindings.upsert(self._id, ids, vectors, **SPACE)
+
+    def delete(self, ids: list[str]) -> None:
+        self._bindings.delete(self._id, ids, **SPACE)
 
 
 @contextlib.contextmanager
 def translated() -> Iterator[None]:
     """Raise IndexUnavailable, with one line of reason, for what is known to come out of chromadb.
 
-    ChromaError: all that its Rust part finds wrong in files, versions and dimensions. ValueError: what its Python part
-    refuses, settings included. OSError and ImportError: the folder, the package. PanicException: a Rust panic, which
+    The errors of chromadb.errors: all that is wrong in files, versions and dimensions; importing them would cost what
+    the Rust part alone is to save. ValueError and OSError: arguments, the folder. PanicException: a Rust panic, which
     derives from BaseException and has no module to import it from.
     """
-    try:
-        from chromadb.errors import ChromaError
-    except (ImportError, ValueError, OSError) as error:  # importing it reads the settings, `.env` included
-        reason = f"chromadb cannot be loaded: {first_line(error)}."
-        raise IndexUnavailable(reason, "Install the assistant again.") from error
     try:
         yield
     except IndexUnavailable:
         raise
     except Failure as error:
         raise IndexUnavailable(error.message, error.remedy) from error
-    except (ChromaError, ValueError, OSError, ImportError) as error:
-        raise IndexBroken(f"The index cannot be used: {first_line(error)}.") from error
+    except ImportError as error:
+        reason = f"chromadb cannot be loaded: {first_line(error)}."
+        raise IndexUnavailable(reason, "Install the assistant again.") from error
     except BaseException as error:
-        if type(error).__name__ != "PanicException":
+        kind = type(error)
+        if not (isinstance(error, ValueError | OSError) or {kind.__module__, kind.__name__} & CHROMAS):
             raise
         raise IndexBroken(f"The index cannot be used: {first_line(error)}.") from error
 
@@ -306,6 +346,23 @@ def generations(folder: Path) -> dict[int, Path]:
     """The Chroma folders in `folder` by number. The highest is the one in use."""
     found = ((re.fullmatch(r"chroma-(\d{1,9})", path.name), path) for path in folder.glob("chroma-*"))
     return {int(match[1]): path for match, path in found if match}
+
+
+def mark(folder: Path) -> bytes:
+    """The mark of who wrote last to the Chroma in `folder`; empty if nobody has.
+
+    It is a file of its own: to open Chroma's database here and close it would drop the locks that Chroma holds on it
+    (POSIX locks), and a file's time may be the same for two writes within some milliseconds.
+    """
+    try:
+        return (folder / MARK).read_bytes()
+    except OSError:
+        return b""
+
+
+def set_mark(folder: Path) -> None:
+    """Mark that the Chroma in `folder` is about to be written."""
+    private_file(folder / MARK).write_bytes(os.urandom(16))
 
 
 def torn(segment: Path) -> bool:
@@ -329,13 +386,22 @@ def torn(segment: Path) -> bool:
 
 
 def _links_end(links: bytes, elements: int) -> bool:
-    """Whether `links` are as many lists as there are elements, each with its length in bytes before it."""
+    """Whether `links` are as many lists as there are elements, each with its length in bytes before it.
+
+    Most are empty: a run of them is one step (2 ms for 230,000 elements, where one by one takes 45).
+    """
     place = 0
-    for _ in range(elements):
-        if place >= len(links):
-            return False
-        place += 4 + int.from_bytes(links[place : place + 4], "little")
-    return place == len(links)
+    while elements > 0 and place < len(links):
+        empty = (_zeros(links, place) - place) // 4
+        elements -= empty or 1
+        place += 4 * empty or 4 + int.from_bytes(links[place : place + 4], "little")
+    return elements == 0 and place == len(links)
+
+
+def _zeros(data: bytes, start: int) -> int:
+    """Where the zeros that begin at `start` end."""
+    found = ZEROS.match(data, start)
+    return found.end() if found else start
 
 
 def _deleted(path: Path) -> OSError | None:

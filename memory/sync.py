@@ -1,13 +1,17 @@
 """Makes the index hold what the store says: what is missing gets its vector, what is gone loses it. Safe to repeat."""
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from memory.answering import replaced
 from memory.errors import Failure, IndexBroken, IndexUnavailable
 from memory.index import Index, Unit, Vector
 from memory.records import Fact, Message, Summary
 from memory.store import Store
 from memory.units import parsed, text_of, unit_id
+
+log = logging.getLogger(__name__)
 
 # Units between two commits: some seconds of embedding on one slow core, which is all that a kill can cost.
 BATCH = 256
@@ -37,6 +41,7 @@ def sync(
     An index that is broken is built anew; one that another process is writing is left alone. Raises IndexUnavailable.
     """
     rebuilt = False
+    store.know_collection(index.collection, index.model)
     try:
         reconcile(store, index)
     except IndexBroken:
@@ -44,13 +49,29 @@ def sync(
         rebuilt = True
     removed = remove_orphans(store, index)
     added, finished = _add(store, index, session_id, progress, stop)
+    if finished:
+        retire_others(store, index)
     return Synced(added, removed, rebuilt, finished)
 
 
 def rebuild(store: Store, index: Index) -> None:
     """Throw the index away and write down that it is empty."""
     index.rebuild()
-    store.forget_vectors()
+    store.forget_vectors(index.collection)
+
+
+def retire_others(store: Store, index: Index) -> None:
+    """Once this index has all vectors, let go of those of other embedding models, which answered until then.
+
+    They go from the list first, all at once: whoever asks next asks this index. A kill between list and disk leaves
+    files that nobody reads; the next sync deletes them.
+    """
+    if not (replaced(store, index) or index.others()) or store.unindexed(index.collection, 1):
+        return
+    with index.writing():
+        store.forget_other_vectors(index.collection)
+        for refused in index.delete_others():
+            log.warning("an old index is still there: %s", refused)
 
 
 def reconcile(store: Store, index: Index) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from memory.embedding import Embedder
+from memory import answering
+from memory.embedding import Embedder, Unavailable
 from memory.index import Index
 from memory.manager import MemoryManager
 from memory.session import Clock, now
@@ -25,15 +26,27 @@ class Words:
         return [[number / math.hypot(*one) for number in one] for one in found]
 
 
-def a_memory(home: Path, counter: Counter, embedder: Embedder | None = None, clock: Clock = now) -> MemoryManager:
-    """A memory with an index of its own, as another process would have it."""
-    index = Index(home / "index", embedder or Words(), home / "locks" / "index.lock")
-    return MemoryManager(home, counter, lambda: index, clock)
+def a_memory(
+    home: Path,
+    counter: Counter,
+    embedder: Embedder | None = None,
+    clock: Clock = now,
+    known: Sequence[Embedder] = (),
+) -> MemoryManager:
+    """A memory with indexes of its own, as another process would have it; it still has the `known` older models."""
+    models = [embedder or Words(), *known]
+    indexes = {one.name: Index(home / "index", one, home / "locks" / "index.lock") for one in reversed(models)}
+
+    def index_of(model: str) -> Index:
+        return indexes.setdefault(model, Index(home / "index", Unavailable(model), home / "locks" / "index.lock"))
+
+    return MemoryManager(home, counter, lambda: index_of(models[0].name), clock, index_of)
 
 
 def leave(memory: MemoryManager) -> None:
-    """Close a memory and its index."""
-    memory.index.close()
+    """Close a memory and its indexes."""
+    for index in [memory.index, *answering.held(memory.store, memory.index, memory.older_index)]:
+        index.close()
     memory.close()
 
 

@@ -14,7 +14,8 @@ import pytest
 
 from assistant.app import DEFAULT_LOCAL, DEFAULT_REMOTE, App
 from assistant.errors import ModelError, ModelUnreachable
-from assistant.settings import Settings
+from assistant.settings import EMBEDDINGS, Settings
+from memory.errors import IndexUnavailable
 from tests.memories import NOTES, PORTO, talk
 from tests.scripted import ScriptedServer, no_schema, unused_url
 
@@ -179,6 +180,24 @@ def test_the_index_is_one_for_the_process_and_waits_for_its_use(apps: Apps, home
     with closing(app.another_memory()) as other:
         assert other.index is app.memory.index is app.index
     assert not (home / "index").exists()
+
+
+@pytest.mark.parametrize("chosen", [*EMBEDDINGS, "endpoint:words"])
+def test_each_embedding_model_has_an_index_of_its_own_and_loads_nothing_before_its_use(
+    apps: Apps, home: Path, chosen: str
+) -> None:
+    app = apps(embedding=chosen, base_url=unused_url())
+    assert app.index is app.index_of(app.index.model)
+    others = [apps(embedding=one, base_url=unused_url()).index.folder for one in EMBEDDINGS if one != chosen]
+    assert app.index.folder not in others
+    assert not (home / "index").exists()
+
+
+@pytest.mark.parametrize("model", ["endpoint:words", "a-model-of-another-time"])
+def test_an_older_model_that_cannot_be_had_is_told_and_sends_nothing_anywhere(apps: Apps, model: str) -> None:
+    """Without an address of the owner's, questions must not go to OpenAI's."""
+    with pytest.raises(IndexUnavailable, match=f"{model} cannot be had here"):
+        apps().index_of(model).search(["What is my dog called?"], 1, 0)
 
 
 def test_the_log_is_private_and_its_lines_carry_no_talk(apps: Apps, home: Path, server: ScriptedServer) -> None:

@@ -310,9 +310,27 @@ def test_two_indexes_of_one_process_do_not_disturb_each_other(tmp_path: Path) ->
     other.close()
 
 
+def test_chroma_is_opened_anew_only_after_another_has_written(tmp_path: Path) -> None:
+    """To open 230,000 vectors takes half a second, and a sync of as many writes a thousand times."""
+    index, other = made(tmp_path), made(tmp_path)
+    put(index, units(0, 5))
+    opened = index._open_collection
+    put(index, units(5, 10))
+    assert (index.count(), len(index.search(["text 7"], 20, version=1)[0])) == (10, 10)
+    assert index._open_collection is opened
+    put(other, units(10, 12))
+    assert index.search(["text 11"], 1, version=2)[0][0][0] == "m11"
+    assert index._open_collection is not opened
+    index.close()
+    other.close()
+
+
 def test_a_reader_does_not_wait_for_ever_for_a_writer(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(index_module, "READ_WAIT_S", 0.1)
-    with locked(index.folder.parent / "index.lock") as held, pytest.raises(IndexUnavailable, match="Another process"):
+    with (
+        locked(index.folder.parent.parent / "index.lock") as held,
+        pytest.raises(IndexUnavailable, match="Another process"),
+    ):
         assert held
         index.search(["text"], 1, version=1)
     assert index.search(["text"], 1, version=1) == [[]]
@@ -424,7 +442,7 @@ def test_damage_is_told_in_one_line_and_a_rebuild_mends_it(
     sound: Path, tmp_path: Path, pattern: str, damage: Callable[[Path], None]
 ) -> None:
     shutil.copytree(sound, tmp_path, dirs_exist_ok=True)
-    folder = tmp_path / "index" / "chroma-1"
+    folder = made(tmp_path).folder / "chroma-1"
     damage(folder if pattern == "." else next(folder.glob(pattern)))
     index = made(tmp_path)
     for use in (lambda: index.search(["text 3"], 5, version=1), index.check, lambda: put(index, units(0, 200))):
@@ -444,7 +462,7 @@ def test_damage_is_told_in_one_line_and_a_rebuild_mends_it(
 def test_check_finds_vectors_that_chroma_lost_in_silence(sound: Path, tmp_path: Path, lost: str) -> None:
     """Chroma counts them still and searches without them."""
     shutil.copytree(sound, tmp_path, dirs_exist_ok=True)
-    path = next((tmp_path / "index" / "chroma-1").glob(lost))
+    path = next((made(tmp_path).folder / "chroma-1").glob(lost))
     shutil.rmtree(path) if path.is_dir() else path.unlink()
     index = made(tmp_path)
     assert index.count() == 450
@@ -456,7 +474,7 @@ def test_check_finds_vectors_that_chroma_lost_in_silence(sound: Path, tmp_path: 
 def test_a_lost_database_is_an_empty_index(sound: Path, tmp_path: Path) -> None:
     """Nothing to complain of: the caller compares `count` with the store."""
     shutil.copytree(sound, tmp_path, dirs_exist_ok=True)
-    (tmp_path / "index" / "chroma-1" / "chroma.sqlite3").unlink()
+    (made(tmp_path).folder / "chroma-1" / "chroma.sqlite3").unlink()
     index = made(tmp_path)
     assert (index.count(), index.search(["text 3"], 1, version=1)) == (0, [[]])
     put(index, units(0, 200))
@@ -484,6 +502,24 @@ def test_a_sound_graph_is_not_taken_for_a_torn_one(index: Index) -> None:
     assert index.check() == 0
 
 
+def ends_one_by_one(links: bytes, elements: int) -> bool:
+    """What `_links_end` says, at its plainest."""
+    place = 0
+    for _ in range(elements):
+        if place >= len(links):
+            return False
+        place += 4 + int.from_bytes(links[place : place + 4], "little")
+    return place == len(links)
+
+
+@given(st.lists(st.sampled_from([0, 0, 0, 0, 4, 68, 256, 512]), max_size=60), st.integers(-1, 1), st.integers(-5, 5))
+def test_links_end_where_lists_of_their_lengths_end(lengths: list[int], more: int, cut: int) -> None:
+    links = b"".join(length.to_bytes(4, "little") + bytes(length) for length in lengths)
+    links = links[:cut] if cut < 0 else links + bytes(cut)
+    elements = max(0, len(lengths) + more)
+    assert index_module._links_end(links, elements) == ends_one_by_one(links, elements)
+
+
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "index").write_text("a file")
     with pytest.raises(IndexUnavailable, match="Cannot use the folder"):
@@ -507,7 +543,7 @@ def test_a_panic_of_chromas_rust_part_is_told_and_an_interrupt_passes() -> None:
 
 def test_a_foreign_env_file_does_not_lead_chroma_elsewhere(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
     """Chroma reads `.env` of the working folder. One that names a server would get the vectors."""
-    home = index.folder.parent
+    home = index.folder.parent.parent
     (home / ".env").write_text("CHROMA_API_IMPL=chromadb.api.fastapi.FastAPI\nCHROMA_SERVER_HOST=192.0.2.1\n")
     monkeypatch.chdir(home)
     monkeypatch.setenv("CHROMA_API_IMPL", "chromadb.api.fastapi.FastAPI")

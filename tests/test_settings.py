@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assistant.settings import FILE, KINDS, MINIMA, NAMES, Settings, load, store
+from assistant.settings import EMBEDDINGS, FILE, KINDS, MINIMA, NAMES, Settings, load, store
 from memory.errors import BadInput
 
 
@@ -58,12 +58,18 @@ def test_each_variable_reaches_its_setting(home: Path) -> None:
         "ASSISTANT_HOME": str(home),
         "ASSISTANT_CONTEXT_TOKENS": "4096",
         "ASSISTANT_MODELS_DIR": "/models",
+        "ASSISTANT_EMBEDDING": "endpoint:org/embed-1:small",
         "OPENAI_BASE_URL": "http://127.0.0.1:1/v1",
         "OPENAI_API_KEY": "a-key",
     }
     found = load({}, environment)[0]
     assert found == Settings(
-        home, context_tokens=4096, models_dir="/models", base_url="http://127.0.0.1:1/v1", api_key="a-key"
+        home,
+        context_tokens=4096,
+        models_dir="/models",
+        embedding="endpoint:org/embed-1:small",
+        base_url="http://127.0.0.1:1/v1",
+        api_key="a-key",
     )
     assert found.weights == Path("/models")
 
@@ -81,6 +87,9 @@ def test_each_variable_reaches_its_setting(home: Path) -> None:
         ("context_tokens = true", "whole number"),
         ("max_steps = 0", "whole number from 1"),
         ("model = 5", "a text"),
+        ("embedding = 'text-embedding-3-small'", "It is minilm, multilingual, or endpoint: and a model's name there"),
+        ("embedding = 'endpoint:'", "It is minilm"),
+        ("embedding = ''", "It is minilm"),
         ("folders = [1]", "a list of texts"),
         ("[folders]", "a list of texts"),
         ("model = ", "cannot be read"),
@@ -150,6 +159,8 @@ values = st.sampled_from(NAMES).flatmap(
         if KINDS[name] is int
         else st.lists(texts, max_size=3).map(os.pathsep.join)
         if name == "folders"
+        else st.sampled_from([*EMBEDDINGS, "endpoint:m"])
+        if name == "embedding"
         else texts,
     )
 )

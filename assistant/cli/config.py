@@ -63,7 +63,19 @@ def home() -> Path:
 def tell(name: str) -> None:
     """Say what a setting is now, and where from: the environment wins over the file."""
     settings, sources = settings_file.load()
-    Output().note(f"{name} is {shown(getattr(settings, name))!r} now, from {sources.get(name, 'default')}.")
+    output = Output()
+    output.note(f"{name} is {shown(getattr(settings, name))!r} now, from {sources.get(name, 'default')}.")
+    if name == "embedding":
+        output.note(about_embedding(settings.embedding))
+
+
+def about_embedding(chosen: str) -> str:
+    """What comes of another embedding model."""
+    from memory import multilingual
+
+    if chosen == "multilingual" and not multilingual.installed():
+        return f"Its package is missing. {multilingual.REMEDY}"
+    return "Vectors made by another model answer until its own are there: the next chat makes them, or doctor --fix."
 
 
 def shown(value: object) -> str:

@@ -8,8 +8,11 @@ import click
 from assistant.app import App
 from assistant.cli.options import count, open_app
 from assistant.cli.terminal import Output
+from memory.answering import held, replaced
 from memory.errors import Failure, IndexUnavailable, StoreError
 from memory.files import close_to_others
+from memory.index import Index, Unit
+from memory.store import Store
 from memory.sync import rebuild
 
 QUICK_BYTES = 200_000_000  # a model file up to this size is read in half a second, so it is always checked
@@ -81,16 +84,31 @@ def check_store(app: App, fix: bool) -> list[str]:
 
 
 def check_index(app: App, output: Output, fix: bool) -> list[str]:
-    """Whether the index holds what the store says it holds."""
+    """Whether the index, and one that still answers in its place, holds what the store says it holds."""
     store = app.memory.store
     if fix:
-        rebuild(store, app.index)
+        mend_index(app)
         with output.progress("making vectors", 1.0) as progress:
             app.memory.sync(progress=lambda done, total: progress.update(done / total, f"{done} of {total}"))
-    if not store.rows("SELECT 1 FROM vectors LIMIT 1"):
+    return [line for index in held(store, app.index, app.index_of) for line in index_damage(store, index)]
+
+
+def mend_index(app: App) -> None:
+    """Begin the index anew, if its model can be had; a sound one that is being built for a new model only goes on."""
+    store, index = app.memory.store, app.index
+    if replaced(store, index) and not index_damage(store, index):
+        return
+    index.embed([Unit("probe", "Can vectors be made?")])
+    rebuild(store, index)
+
+
+def index_damage(store: Store, index: Index) -> list[str]:
+    """What is wrong with one index, in a line."""
+    listed = store.count_indexed(index.collection)
+    if not listed:
         return []
     try:
-        there, listed = app.index.check(), store.count_indexed(app.index.collection)
+        there = index.check()
     except IndexUnavailable as error:
         return [error.message]
     return [] if there == listed else [f"The index holds {there} vectors where the store lists {listed}."]
@@ -124,10 +142,21 @@ def owed(app: App) -> list[str]:
     """What is to be done yet, in lines; the next chat does it."""
     store = app.memory.store
     sessions = len(store.owed(writer(app)))
-    vectors = store.count_unindexed(app.index.collection)
+    missing = vectors(app)
     lines = []
     if sessions:
         lines.append(f"Owed: notes on {count(sessions, 'session')}. Now: assistant sessions summarize --pending")
-    if vectors:
-        lines.append(f"Owed: {count(vectors, 'vector')}; until then words find them.")
-    return lines
+    return [*lines, missing] if missing else lines
+
+
+def vectors(app: App) -> str:
+    """How many vectors are to be made yet, and which embedding model answers until then; empty if none are."""
+    store, index = app.memory.store, app.index
+    missing, answering = store.count_unindexed(index.collection), next(held(store, index, app.index_of), index)
+    if answering is index:
+        return f"Owed: {count(missing, 'vector')}; until then words find them." if missing else ""
+    total = missing + store.count_indexed(index.collection)
+    return (
+        f"Owed: {count(missing, 'vector')} of {total:,} by {index.model}; {answering.model} answers until then. "
+        "The next chat makes them; now: assistant doctor --fix"
+    )
