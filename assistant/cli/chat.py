@@ -119,8 +119,8 @@ class Conversation:
         if not question:
             self._output.error("Write what to look for: /recall WORDS")
             return
-        recalled = self._app.memory.recall(question, limit=5)
-        show_hits(self._output, recalled, explain=False)
+        recalled = self._app.memory.recall(question, limit=5, live=self._chat.session.id)
+        show_hits(self._output, recalled)
         if not recalled.hits:
             self._output.note("Nothing was found.")
 
