@@ -10,7 +10,20 @@ from dataclasses import dataclass
 from math import log
 
 from memory import words
-from memory.ranking import BM25_WEIGHT, CEILING, FLOOR, HELD, HELD_SHARE, SLOPE, TINY, WORDS_ALONE
+from memory.ranking import (
+    BM25_WEIGHT,
+    CEILING,
+    FLOOR,
+    HELD,
+    HELD_SHARE,
+    SLOPE,
+    TINY,
+    WORD,
+    WORDS_FLOOR,
+    WORDS_LEAST,
+    WORDS_MOST,
+    WORDS_SLOPE,
+)
 from memory.scoring import Candidate, Record, plain
 
 
@@ -31,16 +44,14 @@ class Verdict:
 NOTHING = Verdict(0.0, FLOOR, opens=False)
 
 
-def judged(one: Candidate, terms: Sequence[str], size: int, by_words: bool = False) -> Verdict:
+def judged(one: Candidate, terms: Sequence[str], size: int, by_words: int = 0) -> Verdict:
     """The verdict on a candidate in a memory of `size` messages, for a question of these `terms`.
 
-    `by_words` judges by words alone, for want of a vector.
+    `by_words` judges by words alone, for want of a vector, one of so many messages.
     """
-    if by_words:
-        rare = rarity(one, terms, size)
-        return Verdict(rare, WORDS_ALONE, rare >= WORDS_ALONE or agrees(one, terms))
-    near = relevance(one, terms, size)
-    return Verdict(near, threshold(size), near >= threshold(size))
+    near = agreement(one, terms, size) if by_words else relevance(one, terms, size)
+    asked = threshold_of_words(by_words) if by_words else threshold(size)
+    return Verdict(near, asked, near >= asked)
 
 
 def threshold(size: int) -> float:
@@ -48,9 +59,19 @@ def threshold(size: int) -> float:
     return min(CEILING, FLOOR + SLOPE * log(max(1, size)))
 
 
+def threshold_of_words(count: int) -> float:
+    """The agreement in words that is more than chance among so many messages."""
+    return max(WORDS_LEAST, WORDS_FLOOR + WORDS_SLOPE * log(max(1, count)))
+
+
 def relevance(one: Candidate, terms: Sequence[str], size: int) -> float:
     """How relevant a candidate is by itself, on a scale that does not depend on the question."""
     return one.cosine + BM25_WEIGHT * rarity(one, terms, size)
+
+
+def agreement(one: Candidate, terms: Sequence[str], size: int) -> float:
+    """How relevant a candidate is by its words alone: how rare those are that it shares, and how many."""
+    return rarity(one, terms, size) + WORD * min(WORDS_MOST, len(words.held(terms, plain(one.record))))
 
 
 def rarity(one: Candidate, terms: Sequence[str], size: int) -> float:

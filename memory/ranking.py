@@ -60,7 +60,11 @@ CEILING = 0.75  # in a memory of many thousands some small talk was talked about
 HELD, HELD_SHARE = 2, 0.5
 TINY = 20
 
-WORDS_ALONE = 1.2  # bm25 over the logarithm of the messages, without vectors: words alone say less, so more must agree
+# Without a vector words alone judge: how rare they are (bm25 over the logarithm of the messages) and how many agree. Of
+# 70 lines of small talk 7 per cent pass, of the questions 86 and 89, among 700 and 4,390 messages.
+WORD, WORDS_MOST = 0.4, 4
+WORDS_FLOOR, WORDS_SLOPE = -0.75, 0.41
+WORDS_LEAST = 1.7  # in the smallest memory: two words, or a very rare one
 
 # ---------------------------------------------------------------------- into the prompt
 

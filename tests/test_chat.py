@@ -98,7 +98,7 @@ def test_what_was_told_in_one_session_is_in_the_first_system_message_of_the_next
     assert "My dog is called Rex." not in shown(server, 0)[0]["content"]
     system, question = shown(server)
     assert system["role"] == "system"
-    assert "My dog is called Rex." in system["content"] and first.session.id in system["content"]
+    assert f"My dog is called Rex. (user, {now().astimezone():%Y-%m-%d})" in system["content"]
     assert question == {"role": "user", "content": "What is my dog called?"}
     assert isinstance(recalled, Recalled) and {hit.session_id for hit in recalled.hits} == {first.session.id}
 

@@ -177,7 +177,7 @@ def test_an_unknown_session_is_3(cli: Cli, sample: Path) -> None:
 def test_inject_gives_the_lines_of_a_prompt(cli: Cli, sample: Path) -> None:
     hits = cli("recall", "mushroom risotto", "--inject", *WORDS).json["hits"]
     assert hits
-    assert all("session sample-1)" in hit["text"] for hit in hits)
+    assert all(hit["text"].endswith(", 2026-01-18)") for hit in hits)
 
 
 def test_a_question_without_a_word_in_common_is_answered_by_meaning(assistant: Run) -> None:

@@ -397,6 +397,13 @@ def test_what_has_no_vector_yet_is_judged_by_its_words(past: Past) -> None:
     assert chosen() == []
 
 
+def test_among_more_messages_more_words_must_agree() -> None:
+    message = Message("m1", "s", "user", "The haiku was on rust.", AT, USER)
+    one = recall.Candidate("m", 1, message, bm25=7.0)
+    assert gate.judged(one, ["haiku", "rust"], 300, by_words=300).opens
+    assert not gate.judged(one, ["haiku", "rust"], 300, by_words=30_000).opens
+
+
 def test_more_messages_ask_for_more_relevance() -> None:
     sizes = [gate.threshold(size) for size in (0, 1, 100, 10_000, 10**9)]
     assert sizes == sorted(sizes) and sizes[-1] == ranking.CEILING
@@ -456,6 +463,7 @@ def test_of_a_long_message_the_passage_that_matters_is_shown_and_the_whole_is_na
     assert "My sister Ana lives in Porto." in shown.text and shown.text.startswith("…")
     assert shown.tokens < 2 * ranking.PASSAGE_TOKENS
     assert (shown.unit, shown.message_ids) == ("m1", ("m1",))
+    assert shown.text.endswith("(user, 2026-03-02, part of message m1)")
 
 
 @given(st.text(max_size=2000), st.integers(10, 500))
