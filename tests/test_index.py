@@ -208,6 +208,19 @@ def test_only_the_owner_may_read_the_files(index: Index) -> None:
         assert path.stat().st_mode & 0o777 == (0o700 if path.is_dir() else 0o600), path
 
 
+def test_chromas_own_client_reads_what_was_written(index: Index, tmp_path: Path) -> None:
+    """The index is a plain Chroma folder, though it is written without the client in Python."""
+    put(index, units(0, 300))
+    (database,) = tmp_path.glob("index/**/chroma.sqlite3")
+    code = f"""
+import chromadb
+collection = chromadb.PersistentClient({str(database.parent)!r}).get_collection({index.collection!r})
+print(collection.count(), collection.query(query_embeddings=[{Hashed()(["text 7"])[0]}], n_results=1)["ids"])
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert ran.stdout.split(maxsplit=1) == ["300", "[['m7']]\n"], ran.stderr
+
+
 def test_a_rebuild_leaves_no_file_of_what_was_there(index: Index) -> None:
     put(index, units(0, 300))
     before = {path.name for path in index.folder.rglob("*.bin")}
