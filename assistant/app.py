@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from assistant import settings as settings_file
 from assistant.errors import ModelError, ModelUnreachable, SchemaRefused
-from assistant.models import ModelInfo, lookup
 from assistant.settings import EMBEDDINGS, ENDPOINT, Settings
 from memory.files import private_file
 from memory.manager import MemoryManager
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from assistant.chat import Chat
     from assistant.llm import Endpoint
     from assistant.local import LocalEndpoint
+    from assistant.models import ModelInfo
     from memory.embedding import Embedder
     from memory.index import Index
     from memory.summary import Notes
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 DEFAULT_LOCAL = "smollm2-135m"
 DEFAULT_REMOTE = "gpt-5-mini"
 LOG_BYTES = 1_000_000
+# What is recalled takes at most this share of a model's window: a small model reads slowly and is easily led astray.
+RECALL_SHARE = 6
 
 Say = Callable[[str], None]
 
@@ -37,7 +39,7 @@ class Choice:
     """Which model answers: a GGUF file served inside the process, or a model of an endpoint."""
 
     name: str
-    info: ModelInfo
+    info: "ModelInfo"
     embedded: bool
 
 
@@ -144,7 +146,7 @@ class App:
             raise self._unknown(name)
         return Choice(name, self._info(name), embedded)
 
-    def _info(self, name: str) -> ModelInfo:
+    def _info(self, name: str) -> "ModelInfo":
         from dataclasses import replace
 
         info = lookup(name)
@@ -219,6 +221,19 @@ class App:
         """What of the window a prompt may take, as it is counted here: the rest is kept free for the reply."""
         return int((self._window - self._reply_tokens) / memory.store.calibration(self.choice.name))
 
+    def recall_budget(self, context_tokens: int | None = None) -> int:
+        """The most counted tokens of what is recalled for one prompt: the setting's, or a share of the model's window.
+
+        Without `context_tokens`, the window as it is counted here, it is what the table says of the model that would
+        answer: none is started, and no endpoint is asked.
+        """
+        chosen = self.settings
+        if context_tokens is None:
+            name = chosen.model or (DEFAULT_REMOTE if chosen.api_key else DEFAULT_LOCAL)
+            window = chosen.context_tokens or lookup(name).context_tokens
+            context_tokens = int(window / self.memory.store.calibration(name))
+        return min(chosen.recall_tokens, context_tokens // RECALL_SHARE)
+
     @property
     def reply_limit(self) -> int | None:
         """The most tokens of a reply: a model inside this program may never end, so as many as one waits for."""
@@ -286,6 +301,13 @@ class App:
     def close(self) -> None:
         """Let go of what was opened."""
         self._open.close()
+
+
+def lookup(name: str) -> "ModelInfo":
+    """The row of the model table for a model. Most commands need none, and start the faster without the table."""
+    from assistant import models
+
+    return models.lookup(name)
 
 
 def quiet_logging() -> None:

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# What is recalled takes at most this share of a model's window: a small model reads slowly and is easily led astray.
-RECALL_SHARE = 6
 TIGHTER = 0.75  # of what was sent, for the one retry after the endpoint found it too long
 
 
@@ -89,7 +87,7 @@ class Chat:
 
     def _found(self, text: str) -> Recalled:
         """What the past says that the next request does not show; asked again if its note pushes something out."""
-        budget = min(self._app.settings.recall_tokens, self._app.context_tokens(self._memory) // RECALL_SHARE)
+        budget = self._app.recall_budget(self._app.context_tokens(self._memory))
         ask = partial(self._memory.recall_for_prompt, text, budget, live=self.session.id)
         stays = self._stays(0)
         recalled = ask(skip=stays)

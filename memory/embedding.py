@@ -187,6 +187,7 @@ def _tokenizer(vocabulary: bytes) -> Any:
 
 
 def _session(model: bytes, threads: int) -> Any:
+    import numpy  # noqa: F401  first: Ctrl-C while onnxruntime imports it would be told as an ImportError
     import onnxruntime
 
     onnxruntime.disable_telemetry_events()  # only the builds for Windows have any

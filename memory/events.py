@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from memory import words
-from memory.records import Fact, Message
-from memory.scoring import Candidate, plain
+from memory.rows import from_text
+from memory.scoring import Candidate
 
 MOST = 0.5  # a sentence that tells of it holds more than this share of the clause's words
 
@@ -43,27 +43,25 @@ def best(found: Sequence[Candidate], clause: str) -> Event | None:
     if not ranked:
         return None
     _, one, sentence = max(ranked, key=lambda each: each[0])
-    return Event(" ".join(sentence.split()), isinstance(one.record, Message), _happened_at(one))
+    return Event(" ".join(sentence.split()), one.entry.kind == "m", _happened_at(one))
 
 
 def _sentences(found: Sequence[Candidate]) -> Iterator[tuple[Candidate, str]]:
     """The statements of the owner among `found`; a question tells of nothing."""
     for one in found:
         if _tells(one):
-            for sentence in _SENTENCE_END.split(plain(one.record)):
+            for sentence in _SENTENCE_END.split(one.entry.text):
                 if not sentence.rstrip().endswith(("?", "？")):
                     yield one, sentence
 
 
 def _tells(one: Candidate) -> bool:
-    if isinstance(one.record, Message):
-        return one.record.role == "user"
-    return isinstance(one.record, Fact) and one.record.status == "kept"
+    return one.entry.role == "user" or one.entry.status == "kept"
 
 
 def _happened_at(one: Candidate) -> datetime:
     """The best that is known: since when a fact holds, else when it was said."""
-    return (one.record.valid_from if isinstance(one.record, Fact) else None) or one.record.at
+    return from_text(one.entry.valid_from or one.entry.at)
 
 
 def _in_first_person(text: str) -> str:

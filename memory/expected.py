@@ -6,9 +6,9 @@ flat, and is answered by "we finally moved last week". What the rules do not und
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from functools import cache
 from itertools import islice, pairwise
+from typing import NamedTuple
 
 from memory import words
 from memory.ranking import PHRASES
@@ -27,12 +27,14 @@ _TIME = r"""(?x)
 _NAME = r'(?<!\w)(?<!^)(?<![.!?]\s)[A-Z][a-z]+|["“][^"”]{2,60}["”]'
 
 _ASKS_WHEN = (
-    r"\bwhen\b|\b(?:what|which) (?:date|day|week|month|year|time)\b|\bhow long\b|\bhow many (?:day|week|month|year)s\b"
-    r"|\b(?:first|before|after|order)\b"
+    *("when", "how long", "first", "before", "after", "order"),
+    *(f"{asking} {unit}" for asking in ("what", "which") for unit in ("date", "day", "week", "month", "year", "time")),
+    *(f"how many {unit}" for unit in ("days", "weeks", "months", "years")),
 )
 _ASKS_NAME = (
-    r"\b(?:who|whose|whom|where|names?|named|called|titles?|brand|books?|movies?|films?|songs?|games?|bands?|artists?"
-    r"|(?:what|which) (?:city|country|place|state|town))\b"
+    *("who", "whose", "whom", "where", "name", "names", "named", "called", "title", "titles", "brand", "book", "books"),
+    *("movie", "movies", "film", "films", "song", "songs", "game", "games", "band", "bands", "artist", "artists"),
+    *(f"{asking} {place}" for asking in ("what", "which") for place in ("city", "country", "place", "state", "town")),
 )
 
 _compiled = cache(re.compile)  # when first asked for: together they take some milliseconds of a start
@@ -42,8 +44,7 @@ def _found(pattern: str, text: str) -> bool:
     return _compiled(pattern).search(text) is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Kinds:
+class Kinds(NamedTuple):
     """The kinds of answer that a question asks for."""
 
     time: bool
@@ -56,8 +57,10 @@ class Kinds:
 
 def kinds(question: str) -> Kinds:
     """What kinds of answer a question asks for; none for most questions."""
-    asked = question.casefold()
-    return Kinds(_found(_ASKS_WHEN, asked), _found(_ASKS_NAME, asked))
+    said = " ".join(re.findall(r"\w+", question.casefold()))
+    asked = f" {said} "
+    time, name = (any(f" {one} " in asked for one in asking) for asking in (_ASKS_WHEN, _ASKS_NAME))
+    return Kinds(time, name)
 
 
 def phrases(question: str, names: Collection[str]) -> Sequence["Phrase"]:
@@ -74,9 +77,9 @@ class Phrase:
     """Two words, by their stems, to be found side by side in a text."""
 
     def __init__(self, first: str, second: str) -> None:
-        self._roots = first, second
-        self._pattern = re.compile(rf"\b{first}\w*\W+{second}")
+        self._first, self._second = first, second
+        self._pattern = rf"\b{first}\w*\W+{second}"
 
     def stands_in(self, plain: str) -> bool:
         """Whether the case-folded text has them; most texts lack one of them, and that costs least to see."""
-        return all(root in plain for root in self._roots) and self._pattern.search(plain) is not None
+        return self._first in plain and self._second in plain and re.search(self._pattern, plain) is not None

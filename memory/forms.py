@@ -10,13 +10,12 @@ import unicodedata
 from collections.abc import Iterator
 from functools import cache, lru_cache
 
-FOREIGN = re.compile(r"[^\W\x00-\x7f]|[\u0300-\u036f]")  # a letter or digit beyond ASCII, or an accent written alone
+# Patterns are compiled where foreign text needs them.
+FOREIGN = r"[^\W\x00-\x7f]|[\u0300-\u036f]"  # a letter or digit beyond ASCII, or an accent written alone
 # What writers leave out as often as not: the stress on Russian and Greek letters and the dots of "ё"; the points of
 # Hebrew and Arabic, and the stroke that stretches Arabic words.
-OPTIONAL = re.compile(
-    "(?<=[\u0370-\u04ff])[\u0301\u0308]|[\u0591-\u05bd\u05bf-\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670]"
-)
-ACCENTS = re.compile("(?<=[a-z\u0300-\u036f])[\u0300-\u036f]+")
+OPTIONAL = "(?<=[\u0370-\u04ff])[\u0301\u0308]|[\u0591-\u05bd\u05bf-\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670]"
+ACCENTS = "(?<=[a-z\u0300-\u036f])[\u0300-\u036f]+"
 UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
 
 # Endings of Russian nouns, adjectives and verbs. What is left of a word has three letters at least.
@@ -57,10 +56,10 @@ def _unspaced() -> re.Pattern[str]:
 
 def normal(text: str) -> str:
     """A text without case, without full-width letters and ligatures (NFKC), and without optional marks."""
-    if text.isascii() or not FOREIGN.search(text):
+    if text.isascii() or not re.search(FOREIGN, text):
         return text.lower()
     decomposed = unicodedata.normalize("NFKD", text.casefold())
-    return unicodedata.normalize("NFC", OPTIONAL.sub("", decomposed)).casefold()
+    return unicodedata.normalize("NFC", re.sub(OPTIONAL, "", decomposed)).casefold()
 
 
 def words(text: str) -> Iterator[str]:
@@ -95,9 +94,9 @@ def unspaced(word: str) -> bool:
 def comparable(text: str) -> str:
     """A text in normal form without accents, with spaces around what is of a script without spaces."""
     plain = normal(text)
-    if plain.isascii() or not FOREIGN.search(plain):
+    if plain.isascii() or not re.search(FOREIGN, plain):
         return plain
-    plain = unicodedata.normalize("NFC", ACCENTS.sub("", unicodedata.normalize("NFD", plain)))
+    plain = unicodedata.normalize("NFC", re.sub(ACCENTS, "", unicodedata.normalize("NFD", plain)))
     return _unspaced().sub(r" \g<0> ", plain)
 
 
@@ -117,7 +116,7 @@ def forms(*texts: str | None) -> str | None:
     Of scripts without spaces these are the pairs of characters and the last one of each run, so that one character is
     found as the beginning of a word.
     """
-    foreign = [text for text in texts if text and not text.isascii() and FOREIGN.search(text)]
+    foreign = [text for text in texts if text and not text.isascii() and re.search(FOREIGN, text)]
     found = [form for text in foreign for form in _forms(text)]
     return " ".join(found) or None
 

@@ -6,10 +6,11 @@ below; of questions about the past 99 and 95 per cent reach it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import log
+from typing import NamedTuple
 
 from memory import words
+from memory.entries import Entry
 from memory.ranking import (
     BM25_WEIGHT,
     CEILING,
@@ -24,11 +25,21 @@ from memory.ranking import (
     WORDS_MOST,
     WORDS_SLOPE,
 )
-from memory.scoring import Candidate, Record, plain
+from memory.scoring import Candidate
+
+# Words of greeting, thanks and assent, also in some languages beside English. Who says only these asks for nothing.
+PHATIC = frozenset(
+    """
+    hi hello hey good morning afternoon evening night day welcome bye goodbye cheers thank thanks thx lol haha hm hmm ok
+    okay yes yeah yep no nope sure fine great nice cool right sorry please oh ah wow continue stop go
+    danke hallo servus moin tschüss ja nein bitte guten tag abend gracias hola adiós merci bonjour salut oui non ciao
+    grazie obrigado olá tchau спасибо привет да нет 谢谢 你好 ありがとう こんにちは
+    """.split()
+)
+FIRST = 4  # words of a text, which mostly tell it from a question
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """How relevant something is by itself, what the gate asks for, and whether this opens it."""
 
     relevance: float
@@ -42,6 +53,11 @@ class Verdict:
 
 
 NOTHING = Verdict(0.0, FLOOR, opens=False)
+
+
+def asks_nothing(terms: Sequence[str]) -> bool:
+    """Whether a question of these terms has no topic: what was said is full of the like, and none of it an answer."""
+    return PHATIC.issuperset(terms)
 
 
 def judged(one: Candidate, terms: Sequence[str], size: int, by_words: int = 0) -> Verdict:
@@ -71,7 +87,7 @@ def relevance(one: Candidate, terms: Sequence[str], size: int) -> float:
 
 def agreement(one: Candidate, terms: Sequence[str], size: int) -> float:
     """How relevant a candidate is by its words alone: how rare those are that it shares, and how many."""
-    return rarity(one, terms, size) + WORD * min(WORDS_MOST, len(words.held(terms, plain(one.record))))
+    return rarity(one, terms, size) + WORD * min(WORDS_MOST, len(words.held(terms, one.entry.text)))
 
 
 def rarity(one: Candidate, terms: Sequence[str], size: int) -> float:
@@ -81,11 +97,13 @@ def rarity(one: Candidate, terms: Sequence[str], size: int) -> float:
 
 def agrees(one: Candidate, terms: Sequence[str]) -> bool:
     """Whether it holds enough of the question's words, by their stems."""
-    held = words.held(terms, plain(one.record))
+    held = words.held(terms, one.entry.text)
     return len(held) >= HELD and len(held) >= HELD_SHARE * len(terms)
 
 
-def repeats(record: Record, question: str) -> bool:
-    """Whether a text has no word that the question has not, and most of them: it adds nothing to a prompt."""
-    said, asked = words.all_words(plain(record)), words.all_words(question)
+def repeats(entry: Entry, asked: set[str]) -> bool:
+    """Whether a text has no other words than the question's, `asked`, and most of them: it adds nothing to a prompt."""
+    if not words.all_words(" ".join(entry.text.split(maxsplit=FIRST)[:FIRST])) <= asked:
+        return False  # by far the most, at little cost
+    said = words.all_words(entry.text)
     return said <= asked and 2 * len(said) >= len(asked)

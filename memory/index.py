@@ -46,6 +46,12 @@ HNSW = {"space": "cosine", "ef_search": 500, "sync_threshold": 128, "batch_size"
 DATABASE, MARK = "chroma.sqlite3", "mark"
 SPACE = {"tenant": "default_tenant", "database": "default_database"}  # what Chroma makes in a new folder
 CHROMAS = {"chromadb.errors", "PanicException"}  # the module or name of what is raised
+# Signs of what is wrong outside the index: it is not broken, and to build it anew would throw all vectors away.
+OUTSIDE = {
+    r"disk is full|no space left": "Free some disk space.",
+    r"readonly|read-only|permission denied": "Make the assistant's folder writable.",
+    r"too many open files": "Close some programs, then try again.",
+}
 OPEN_GRAPHS = 10  # as many graphs Chroma may keep in memory; a folder holds one
 
 PAGE = 5_000  # vectors read or written at once; Chroma takes no more than 5,461
@@ -328,7 +334,11 @@ def translated() -> Iterator[None]:
         kind = type(error)
         if not (isinstance(error, ValueError | OSError) or {kind.__module__, kind.__name__} & CHROMAS):
             raise
-        raise IndexBroken(f"The index cannot be used: {first_line(error)}.") from error
+        reason = f"The index cannot be used: {first_line(error)}."
+        for sign, remedy in OUTSIDE.items():
+            if re.search(sign, reason, re.IGNORECASE):
+                raise IndexUnavailable(reason, remedy) from error
+        raise IndexBroken(reason) from error
 
 
 def first_line(error: BaseException) -> str:

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from memory import words
+from memory.entries import Key, entries
 from memory.occasions import Occasion, Time
-from memory.recall import kept, records
 from memory.records import Scope
-from memory.scoring import Candidate, Key
+from memory.scoring import Candidate
 from memory.store import Store
 
 MOST = 20  # sessions or facts in an answer; a prompt's budget holds fewer
@@ -51,8 +51,8 @@ def _within(scope: Scope, time: Time | None) -> Scope:
 
 
 def _candidates(store: Store, keys: list[Key], scope: Scope) -> list[Candidate]:
-    found = [Candidate(*key, record, parts={"occasion": 1.0}) for key, record in records(store, keys).items()]
-    return kept(store, found, replace(scope, after=None, before=None))  # the time is that of the talk
+    known = replace(scope, after=None, before=None)  # the time is that of the talk
+    return [Candidate(one, parts={"occasion": 1.0}) for one in entries(store, keys, known).values()]
 
 
 # ---------------------------------------------------------------------- sessions

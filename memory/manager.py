@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from memory import answering
 from memory import recall as recalling
+from memory.entries import entries
 from memory.files import locked, private_folder
 from memory.records import USER, Cut, Fact, Hit, Message, Scope, Session, Summary
 from memory.rows import from_text
-from memory.scoring import plain
 from memory.session import Clock, LiveSession, abandoned, clean, new_message_id, new_session_id, now
 from memory.store import Store
 from memory.tokens import Counter
@@ -164,8 +164,8 @@ class MemoryManager:
 
     def texts(self, units: Iterable[str]) -> dict[str, str]:
         """The words of those of `units` that are still there."""
-        found = recalling.records(self.store, [parsed(unit) for unit in units])
-        return {unit_id(*key): plain(record) for key, record in found.items()}
+        found = entries(self.store, [parsed(unit) for unit in units])
+        return {unit_id(*key): one.text for key, one in found.items()}
 
     def _find(
         self, question: str, scope: Scope, mode: str, at: datetime | None
@@ -245,6 +245,13 @@ class MemoryManager:
         return self._keep(extract(session_id, self.store.transcript(session_id), self._clock(), tried_by))
 
     def _keep(self, notes: "Notes") -> "Notes":
+        """Keep notes and give what is kept: extracted ones do not take the place of better ones."""
+        from memory.extract import EXTRACTED
+
+        session_id = notes.summary.session_id
+        held = self.store.summary(session_id)
+        if notes.summary.written_by == EXTRACTED and held and held.written_by != EXTRACTED:
+            return replace(notes, summary=held, facts=tuple(self.store.facts_of(session_id)))
         summary = self._counted_summary(notes.summary)
         facts = tuple(self._counted_fact(fact) for fact in notes.facts)
         self.store.put_notes(summary, facts)

@@ -198,11 +198,12 @@ def m002_words(db: "Database") -> None:
 
 
 # The name of the model that a collection's vectors were made with: until another one's are complete, questions are put
-# to it. Of the collections so far only the built-in model's tells its name; vectors of another are made once more.
+# to it. Each model has a folder of its own from now on, where the vectors so far do not lie: they are made once more.
 MODELS = """
 ALTER TABLE collections ADD COLUMN model TEXT NOT NULL DEFAULT '';
-UPDATE collections SET model = 'all-MiniLM-L6-v2-int8' WHERE name LIKE 'all-MiniLM-L6-v2-int8-________';
-DELETE FROM vectors WHERE collection IN (SELECT name FROM collections WHERE model = '');
+DELETE FROM vectors;
+DELETE FROM collections;
+UPDATE sessions SET state = 'summarised' WHERE state = 'indexed';
 """
 
 

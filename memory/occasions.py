@@ -121,34 +121,38 @@ GERMAN = dict(
     """.split()
 )
 
+# What to put for a pattern, in a text that holds the hint: most hold none, and so many patterns take long to compile.
 SPELLINGS = (
-    (r"[’`´]", "'"),
-    (r"\b(let)'s\b", r"\1 us"),
-    (r"'s\b", " is"),
-    (r"'re\b", " are"),
-    (r"'ve\b", " have"),
-    (r"'d\b", " did"),
-    (r"n't\b", " not"),
-    (r"\bto[- ]?do([- ]list|s)\b", r"todo\1"),
-    (r"\bto-do\b", "todo"),
-    (r"\b(summar|recapitul)i[sz]e\b", "summarise"),
-    (r"\bthis (?:morning|afternoon|evening)\b", "today"),
-    (r"\blast night\b", "yesterday"),
-    (r"\b(did|have) (i|we) work(?:ed)? on\b", r"\1 \2 do"),
-    (r"\bprior\b", "previous"),
-    (r"[^\w\s.'-]", " "),
+    ("let's", r"\b(let)'s\b", r"\1 us"),
+    ("'s", r"'s\b", " is"),
+    ("'re", r"'re\b", " are"),
+    ("'ve", r"'ve\b", " have"),
+    ("'d", r"'d\b", " did"),
+    ("n't", r"n't\b", " not"),
+    ("do", r"\bto[- ]?do([- ]list|s)\b", r"todo\1"),
+    ("to-do", r"\bto-do\b", "todo"),
+    ("summar", r"\bsummari[sz]e\b", "summarise"),
+    ("recapitul", r"\brecapituli[sz]e\b", "summarise"),
+    ("this", r"\bthis (?:morning|afternoon|evening)\b", "today"),
+    ("last night", r"\blast night\b", "yesterday"),
+    ("work", r"\b(did|have) (i|we) work(?:ed)? on\b", r"\1 \2 do"),
+    ("prior", r"\bprior\b", "previous"),
+    ("", r"[^\w\s.'-]", " "),
 )
+APOSTROPHES = str.maketrans("’`´", "'''")
 _ROUGH = r"\b(?:week|month|year)s?\b"
-FIGURE = re.compile(r"\d[\d.-]*(?:st|nd|rd|th)?")
+FIGURE = r"\d[\d.-]*(?:st|nd|rd|th)?"
 
 
 def spoken_words(question: str) -> list[str]:
     """The words of a question in one spelling, lower case, a German one's in English."""
-    text = (question if question.isupper() else re.sub(r"\bUS\b", "America", question)).casefold()
-    for pattern, put in SPELLINGS:
-        text = re.sub(pattern, put, text)
+    text = question if question.isupper() or "US" not in question else re.sub(r"\bUS\b", "America", question)
+    text = text.casefold().translate(APOSTROPHES)
+    for hint, pattern, put in SPELLINGS:
+        if hint in text:
+            text = re.sub(pattern, put, text)
     found = [word.strip(".-'") for word in text.split() if word.strip(".-'")]
-    if found and all(word in GERMAN or FIGURE.fullmatch(word) for word in found):
+    if found and all(word in GERMAN or re.fullmatch(FIGURE, word) for word in found):
         found = [part for word in found for part in GERMAN.get(word, word).split("_") if part]
     return found
 
@@ -168,7 +172,7 @@ def _named_time(said: Sequence[str], at: datetime) -> tuple[str, tuple[Time, ...
 
 def _may_be_time(phrase: Sequence[str], before: Sequence[str]) -> bool:
     """Whether words are meant as a time: in "about spring" and "about the sun" they are the topic."""
-    if not any(word in TIMES or FIGURE.fullmatch(word) for word in phrase):
+    if not any(word in TIMES or re.fullmatch(FIGURE, word) for word in phrase):
         return False
     if phrase[0] in _set("in on at during since last past previous this today yesterday") or phrase[-1] == "ago":
         return True
@@ -249,7 +253,7 @@ _TASTE = (
 def read(question: str, at: datetime) -> Occasion | None:
     """What a question of the time `at` asks for, if that is a time or a kind and no topic; else None."""
     said = spoken_words(question)
-    if not said or len(said) > LONGEST or not all(word in VOCABULARY or FIGURE.fullmatch(word) for word in said):
+    if not said or len(said) > LONGEST or not all(word in VOCABULARY or re.fullmatch(FIGURE, word) for word in said):
         return None
     phrase, times, rest = _named_time(said, at)
     rest = _bare(rest)

@@ -5,36 +5,34 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from memory import words
+from memory.entries import Entry
 from memory.ranking import CHARACTERS_A_TOKEN, PASSAGE_TOKENS
-from memory.records import IMPORTED, USER, Fact, Message, Summary
-from memory.scoring import Record, plain
+from memory.records import IMPORTED, USER
 
 
-def line(record: Record, at: datetime, terms: Sequence[str], count: Callable[[str], int]) -> tuple[str, int]:
-    """The line for a record of the time `at`, and its tokens with the line's end. A part of a text names the whole."""
-    text, source = plain(record), f"{speaker(record)}, {at.astimezone():%Y-%m-%d}"
-    if record.tokens > PASSAGE_TOKENS:
+def line(entry: Entry, at: datetime, terms: Sequence[str], count: Callable[[str], int]) -> tuple[str, int]:
+    """The line for an entry of the time `at`, and its tokens with the line's end. A part of a text names the whole."""
+    text, source = entry.text, f"{speaker(entry)}, {at.astimezone():%Y-%m-%d}"
+    if entry.tokens > PASSAGE_TOKENS:
         text = passage(text, terms, PASSAGE_TOKENS * CHARACTERS_A_TOKEN)
-        source += f", part of {named(record)}"
+        source += f", part of {named(entry)}"
     shown = f"{' '.join(text.split())} ({source})"
     return shown, count(shown) + 1
 
 
-def named(record: Record) -> str:
-    """A record by its id, as an owner can ask for it."""
-    if isinstance(record, Message):
-        return f"message {record.id}"
-    return f"session {record.session_id}"
+def named(entry: Entry) -> str:
+    """An entry by its id, as an owner can ask for it."""
+    return f"message {entry.id}" if entry.kind == "m" else f"session {entry.session_id}"
 
 
-def speaker(record: Record) -> str:
+def speaker(entry: Entry) -> str:
     """Whose words a line carries, so that a model can weigh them."""
-    if isinstance(record, Summary):
+    if entry.kind == "s":
         return "notes"
-    if isinstance(record, Fact):
-        return "fact" if record.origin == USER else f"fact ({record.origin})"
-    who = record.name or record.role
-    return f"{who} (imported)" if record.origin == IMPORTED else who
+    if entry.kind == "f":
+        return "fact" if entry.origin == USER else f"fact ({entry.origin})"
+    who = entry.name or entry.role
+    return f"{who} (imported)" if entry.origin == IMPORTED else who
 
 
 def passage(text: str, terms: Sequence[str], size: int) -> str:

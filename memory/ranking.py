@@ -69,6 +69,7 @@ WORDS_LEAST = 1.7  # in the smallest memory: two words, or a very rare one
 # ---------------------------------------------------------------------- into the prompt
 
 NEAR_BEST = 0.65  # of the best hit's score: what is far below the best is not what was meant, and costs tokens
+LEAST = 0.1  # of the gate's threshold: what has less of its own stands only near what matters ("Noted, thank you.")
 SESSION_SHARE = 6  # hits of one session in a prompt, so that one long talk does not take all the room
 SHORTEST_LINE = 16  # tokens: who said it, when and where cost that much; with less left, none more is tried
 CUTS = 20  # of what was found and not shown, how much is told

@@ -14,9 +14,9 @@ from typing import Any, Literal
 
 from memory import deltas, recall
 from memory.deltas import Piece
+from memory.entries import Entry, entries
 from memory.records import Cut, Hit, Message, Outcome
 from memory.rows import as_message, from_text, to_text
-from memory.scoring import Record, plain
 from memory.store import Store
 from memory.units import LETTERS, parsed, unit_id
 
@@ -87,12 +87,10 @@ def constant(text: str) -> str:
     return "t" + hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
-def source(record: Record) -> str:
-    """All of a record's words that a prompt may show. The form is for good: spans of it stand in receipts."""
-    if isinstance(record, Message):
-        arguments = (call.arguments for call in record.tool_calls)
-        return "\n".join(filter(None, [record.content, *arguments, record.name]))
-    return plain(record)
+def source(message: Message) -> str:
+    """All of a message's words that a prompt may show. The form is for good: spans of it stand in receipts."""
+    arguments = (call.arguments for call in message.tool_calls)
+    return "\n".join(filter(None, [message.content, *arguments, message.name]))
 
 
 class Receipts:
@@ -239,13 +237,15 @@ class Receipts:
         return pieces
 
     def _sources(self, units: Collection[str]) -> dict[str, str]:
-        found = {unit: source(record) for unit, record in self._records(units).items()}
+        stored = self._entries(units)
+        messages = self._store.messages(one.seq for one in stored.values() if one.kind == "m")
+        found = {unit: source(messages[one.seq]) if one.kind == "m" else one.text for unit, one in stored.items()}
         replaced = self._replaced(set(units) - set(found))
         return found | {unit: row["text"] for unit, row in replaced.items()}
 
-    def _records(self, units: Collection[str]) -> dict[str, Record]:
+    def _entries(self, units: Collection[str]) -> dict[str, Entry]:
         """Those of the units that are there."""
-        return {unit_id(*key): one for key, one in recall.records(self._store, [*map(parsed, units)]).items()}
+        return {unit_id(*key): one for key, one in entries(self._store, [*map(parsed, units)]).items()}
 
     def _replaced(self, units: Collection[str]) -> dict[str, dict[str, Any]]:
         sql = "SELECT * FROM replaced WHERE unit IN (SELECT value FROM json_each(?))"
@@ -253,7 +253,7 @@ class Receipts:
 
     def _told_of(self, units: Collection[str]) -> dict[str, dict[str, Any]]:
         """What `Found` tells of those of the units that are still known."""
-        told = {unit: self._told(record) for unit, record in self._records(units).items()}
+        told = {unit: self._told(one) for unit, one in self._entries(units).items()}
         for unit, row in self._replaced(set(units) - set(told)).items():
             messages = self._store.messages(json.loads(row["messages"]))
             ids = tuple(one.id for _, one in sorted(messages.items()))
@@ -261,10 +261,9 @@ class Receipts:
             told[unit] = kept | {"at": from_text(row["at"]), "message_ids": ids}
         return told
 
-    def _told(self, record: Record) -> dict[str, Any]:
-        told = {name: getattr(record, name) for name in ("tokens", "session_id", "origin")}
-        at = recall.happened_at(self._store, record)
-        return told | {"text": plain(record), "at": at, "message_ids": recall.message_ids(record)}
+    def _told(self, one: Entry) -> dict[str, Any]:
+        told = {name: getattr(one, name) for name in ("text", "tokens", "session_id", "origin")}
+        return told | {"at": from_text(one.at), "message_ids": recall.message_ids(self._store, one)}
 
 
 def _found(row: dict[str, Any], told: dict[str, Any]) -> Found:

@@ -97,7 +97,7 @@ def as_session(row: sqlite3.Row) -> Session:
 
 
 def as_message(row: sqlite3.Row | dict[str, Any]) -> Message:
-    """A row as the message it holds. A recall makes a thousand: through a dict they would take twice as long."""
+    """A row as the message it holds."""
     return Message(
         row["id"],
         row["session_id"],

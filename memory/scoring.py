@@ -6,9 +6,11 @@ Scores are added and not ranks, since a weak arm would drag ranks down. What eac
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from math import log
 
 from memory import expected, when, words
+from memory.entries import Entry, Key
 from memory.ranking import (
     ASKING,
     CLOSEST,
@@ -33,27 +35,25 @@ from memory.ranking import (
     TOPIC,
     WORDS,
 )
-from memory.records import Fact, Message, Summary
-
-Record = Message | Summary | Fact
-Key = tuple[str, int]  # (kind, seq)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Candidate:
-    """A record that may answer: the raw scores of both arms (0: not found by that arm) and the parts of its score."""
+    """An entry that may answer: the raw scores of both arms (0: not found by that arm) and the parts of its score.
 
-    kind: str
-    seq: int
-    record: Record
+    `arms` is what words and meaning give together; the parts are filled in step by step.
+    """
+
+    entry: Entry
     bm25: float = 0.0
     cosine: float = 0.0
-    parts: Mapping[str, float] = field(default_factory=dict)
+    parts: dict[str, float] = field(default_factory=dict)
+    arms: float = 0.0
 
     @property
     def key(self) -> Key:
         """What names it among all candidates."""
-        return self.kind, self.seq
+        return self.entry.key
 
     @property
     def score(self) -> float:
@@ -61,164 +61,153 @@ class Candidate:
         return sum(self.parts.values())
 
 
-def plain(record: Record) -> str:
-    """A record's own words."""
-    if isinstance(record, Summary):
-        return f"{record.title}: {record.gist}"
-    return record.content if isinstance(record, Message) else record.text
+def ranked(
+    question: str, found: Sequence[Candidate], evidence: Mapping[int, Sequence[int]], times: Sequence[when.Span]
+) -> list[Candidate]:
+    """The candidates with the parts of their scores, best first; what only repeats the question comes last.
+
+    `evidence` are the messages that each fact rests on, all by `seq`; `times` are those that the question names.
+    """
+    echoed = {one.key for one in _echoes(question, found)}
+    answers = [one for one in found if one.key not in echoed] if echoed else list(found)
+    terms = words.terms(question)
+    score_arms(answers)
+    score_messages(answers, question, terms)
+    score_neighbours([one for one in answers if one.entry.kind == "m"])
+    score_evidence(answers, evidence)
+    score_sessions(answers, terms)
+    if times:
+        score_times(answers, times)
+    answers.sort(key=lambda one: (-one.score, one.entry.kind, -one.entry.seq))
+    return [*answers, *(one for one in found if one.key in echoed)]
 
 
-class Scores:
-    """The parts of the scores of all candidates for one question, filled in step by step."""
-
-    def __init__(self, question: str, found: Sequence[Candidate]) -> None:
-        self.question = question
-        self.terms = words.terms(question)
-        asked = words.all_words(question)
-        echoed = {one.key for one in found if echoes(one.record, question, asked)}
-        self.found = [one for one in found if one.key not in echoed]
-        self.echoed = [one for one in found if one.key in echoed]
-        self.parts: defaultdict[Key, dict[str, float]] = defaultdict(dict)
-        self.arms: dict[Key, float] = {}
-
-    def ranked(self) -> list[Candidate]:
-        """The candidates with their parts, best first; what only repeats the question comes last."""
-        total = {key: sum(parts.values()) for key, parts in self.parts.items()}
-        order = sorted(self.found, key=lambda one: (-total[one.key], one.kind, -one.seq))
-        # Made anew and not by `replace`, which takes four times as long, a thousand times.
-        scored = (Candidate(*one.key, one.record, one.bm25, one.cosine, self.parts[one.key]) for one in order)
-        return [*scored, *self.echoed]
+def _echoes(question: str, found: Sequence[Candidate]) -> list[Candidate]:
+    """The messages that say the same as the question: it was asked before, and they are no answers."""
+    asked, size = words.all_words(question), len(question)
+    if len(asked) < ECHO_WORDS:
+        return []
+    alike = [one for one in found if one.entry.kind == "m" and size < 2 * len(one.entry.text) < 4 * size]
+    return [one for one in alike if _echo(words.all_words(one.entry.text), asked)]
 
 
-def echoes(record: Record, question: str, asked: set[str]) -> bool:
-    """Whether a message says the same as the question, whose words are `asked`: it was asked before, no answer."""
-    if not isinstance(record, Message) or not len(question) < 2 * len(record.content) < 4 * len(question):
-        return False  # by far the most, at no cost
-    said = words.all_words(record.content)
-    return len(asked) >= ECHO_WORDS and len(said & asked) >= ECHO * len(said | asked)
+def _echo(said: set[str], asked: set[str]) -> bool:
+    return len(said & asked) >= ECHO * len(said | asked)
 
 
-def score_arms(scores: Scores) -> None:
+def score_arms(found: Sequence[Candidate]) -> None:
     """Words and meaning."""
     best: defaultdict[str, float] = defaultdict(lambda: 1e-9)
-    for one in scores.found:
-        best[one.kind] = max(best[one.kind], one.bm25)
-    for one in scores.found:
-        share = GIST if one.kind == "s" else 1.0
-        by_words, by_meaning = WORDS * share * one.bm25 / best[one.kind], MEANING * share * max(0.0, one.cosine)
-        scores.parts[one.key] |= {"words": by_words, "meaning": by_meaning}
-        scores.arms[one.key] = by_words + by_meaning
+    for one in found:
+        best[one.entry.kind] = max(best[one.entry.kind], one.bm25)
+    for one in found:
+        share = GIST if one.entry.kind == "s" else 1.0
+        by_words = WORDS * share * one.bm25 / best[one.entry.kind]
+        by_meaning = MEANING * share * max(0.0, one.cosine)
+        one.parts = {"words": by_words, "meaning": by_meaning}
+        one.arms = by_words + by_meaning
 
 
-def score_messages(scores: Scores) -> None:
+def score_messages(found: Sequence[Candidate], question: str, terms: Sequence[str]) -> None:
     """Who said it, at what length, whether it tells or asks, and whether it holds what the question expects."""
-    speakers = {(one.record.name or "").casefold() for one in scores.found if isinstance(one.record, Message)}
+    speakers = {(one.entry.name or "").casefold() for one in found if one.entry.kind == "m"}
     names = set[str]().union(*map(words.all_words, speakers))
-    named = {name for name in speakers if {*scores.terms} & words.all_words(name)}
-    kinds, phrases = expected.kinds(scores.question), expected.phrases(scores.question, names)
-    for one in scores.found:
-        share = min(1.0, scores.arms[one.key] / RELEVANT)
-        if _by_owner(one.record):
-            scores.parts[one.key]["owner"] = OWNER * share
-        if isinstance(one.record, Message):
-            scores.parts[one.key] |= _message_parts(one.record, named)
+    named = {name for name in speakers if {*terms} & words.all_words(name)}
+    kinds, phrases = expected.kinds(question), expected.phrases(question, names)
+    for one in found:
+        share = min(1.0, one.arms / RELEVANT)
+        if one.entry.kind == "f" or one.entry.role == "user":
+            one.parts["owner"] = OWNER * share
+        if one.entry.kind == "m":
+            _score_form(one, named)
             if share:
-                met = _expected_parts(one.record, kinds, phrases)
-                scores.parts[one.key] |= {name: share * part for name, part in met.items() if part}
+                _score_expected(one, share, kinds, phrases)
 
 
-def _expected_parts(message: Message, kinds: expected.Kinds, phrases: Sequence[expected.Phrase]) -> dict[str, float]:
+def _score_form(one: Candidate, named: Collection[str]) -> None:
+    entry = one.entry
+    one.parts["length"] = LENGTH * log(min(LONGEST, max(SHORTEST, len(entry.text))) / SHORTEST)
+    if named and entry.name:
+        one.parts["speaker"] = SPEAKER if entry.name.casefold() in named else -SPEAKER
+    if _asks(entry):
+        one.parts["asking"] = -ASKING
+
+
+def _score_expected(one: Candidate, share: float, kinds: expected.Kinds, phrases: Sequence[expected.Phrase]) -> None:
     """What a message meets of a question's expectations. Long replies of an assistant hold any time and name."""
-    plain = message.content.casefold()
-    parts = {"phrase": PHRASE * sum(phrase.stands_in(plain) for phrase in phrases) / max(1, len(phrases))}
-    if message.role == "user":
-        parts["expected"] = EXPECTED * kinds.stands_in(message.content, plain)
-    return parts
+    plain = one.entry.text.casefold()
+    if met := sum(phrase.stands_in(plain) for phrase in phrases):
+        one.parts["phrase"] = share * PHRASE * met / len(phrases)
+    if one.entry.role == "user" and kinds.stands_in(one.entry.text, plain):
+        one.parts["expected"] = share * EXPECTED
 
 
-def _by_owner(record: Record) -> bool:
-    return isinstance(record, Fact) or (isinstance(record, Message) and record.role == "user")
+def _asks(entry: Entry) -> bool:
+    return entry.text.rstrip().endswith(("?", "？"))
 
 
-def _message_parts(message: Message, named: Collection[str]) -> dict[str, float]:
-    length = min(LONGEST, max(SHORTEST, len(message.content)))
-    parts = {"length": LENGTH * log(length / SHORTEST)}
-    if named and message.name:
-        parts["speaker"] = SPEAKER if message.name.casefold() in named else -SPEAKER
-    if _asks(message):
-        parts["asking"] = -ASKING
-    return parts
-
-
-def _asks(message: Message) -> bool:
-    return message.content.rstrip().endswith(("?", "？"))
-
-
-def score_neighbours(scores: Scores) -> None:
+def score_neighbours(messages: Sequence[Candidate]) -> None:
     """Let short messages share in what stands before and after them, most of all a reply in its question."""
-    talk = {one.seq: one.record for one in scores.found if isinstance(one.record, Message)}
-    talk |= {one.seq: one.record for one in scores.echoed if isinstance(one.record, Message)}
-    given = {seq: scores.arms.get(("m", seq), 0.0) * _damp(one) for seq, one in talk.items()}
+    talk = {one.entry.seq: one for one in messages}
     for seq, one in talk.items():
-        near = {step: given[seq + step] for step in NEIGHBOUR if _together(one, talk.get(seq + step))}
-        total = sum(NEIGHBOUR[step] * arms for step, arms in near.items())
-        if -1 in near and _asks(talk[seq - 1]) and not _asks(one):
-            total += REPLY * near[-1]
+        total = 0.0
+        for step, weight in NEIGHBOUR.items():
+            near = talk.get(seq + step)
+            if near and near.arms and near.entry.session_id == one.entry.session_id:
+                reply = step == -1 and _asks(near.entry) and not _asks(one.entry)
+                total += (weight + REPLY * reply) * near.arms * _damp(near.entry)
         if total:
-            scores.parts["m", seq]["neighbours"] = total * _damp(one)
+            one.parts["neighbours"] = total * _damp(one.entry)
 
 
-def _together(one: Message, other: Message | None) -> bool:
-    return other is not None and other.session_id == one.session_id
+def _damp(entry: Entry) -> float:
+    return min(1.0, TALK / max(1, len(entry.text)))
 
 
-def _damp(message: Message) -> float:
-    return min(1.0, TALK / max(1, len(message.content)))
-
-
-def score_evidence(scores: Scores, evidence: Mapping[int, Sequence[int]]) -> None:
+def score_evidence(found: Sequence[Candidate], evidence: Mapping[int, Sequence[int]]) -> None:
     """Let each fact lift the messages it rests on, `evidence`: {a fact's seq: their seqs}."""
+    by_key = {one.key: one for one in found}
     for fact, messages in evidence.items():
-        lift = FACT * scores.arms.get(("f", fact), 0.0)
+        lift = FACT * by_key["f", fact].arms if ("f", fact) in by_key else 0.0
         for seq in messages:
-            parts = scores.parts["m", seq]
-            parts["facts"] = max(parts.get("facts", 0.0), lift)
+            if one := by_key.get(("m", seq)):
+                one.parts["facts"] = max(one.parts.get("facts", 0.0), lift)
 
 
-def score_sessions(scores: Scores) -> None:
+def score_sessions(found: Sequence[Candidate], terms: Sequence[str]) -> None:
     """Lift what stands in a session that covers much of the question, over several messages or in its summary."""
-    covered = _coverage(scores)
-    closest: defaultdict[str, float] = defaultdict(float)
-    summed_up: defaultdict[str, float] = defaultdict(float)
-    for one in scores.found:
-        if one.kind == "s":
-            summed_up[one.record.session_id] = scores.arms[one.key]
-        else:
-            closest[one.record.session_id] = max(closest[one.record.session_id], one.cosine)
-    for one in scores.found:
-        session = one.record.session_id
-        scores.parts[one.key]["session"] = (
-            TOPIC * covered.get(session, 0.0) + CLOSEST * closest[session] + SUMMED_UP * summed_up[session]
-        )
+    sessions: defaultdict[str, list[Candidate]] = defaultdict(list)
+    for one in found:
+        sessions[one.entry.session_id].append(one)
+    covered = _coverage(sessions, terms)
+    for session, members in sessions.items():
+        closest = summed_up = 0.0
+        for one in members:
+            if one.entry.kind == "s":
+                summed_up = one.arms
+            else:
+                closest = max(closest, one.cosine)
+        lift = TOPIC * covered.get(session, 0.0) + CLOSEST * closest + SUMMED_UP * summed_up
+        for one in members:
+            one.parts["session"] = lift
 
 
-def _coverage(scores: Scores) -> dict[str, float]:
+def _coverage(sessions: Mapping[str, Sequence[Candidate]], terms: Sequence[str]) -> dict[str, float]:
     """How much of the question each session holds, as a share of the best; what few sessions hold weighs more."""
-    held: defaultdict[str, set[str]] = defaultdict(set)
-    for one in scores.found:
-        held[one.record.session_id] |= words.held(scores.terms, plain(one.record))
-    spread = {term: sum(term in there for there in held.values()) for term in scores.terms}
+    held = {
+        session: words.held(terms, "\n".join(one.entry.text for one in members))
+        for session, members in sessions.items()
+    }
+    spread = {term: sum(term in there for there in held.values()) for term in terms}
     weight = {term: log((len(held) + 1) / (count + 0.5)) for term, count in spread.items()}
     totals = {session: sum(weight[term] for term in there) for session, there in held.items()}
     best = max(totals.values(), default=0.0)
     return {session: total / best for session, total in totals.items()} if best > 0 else {}
 
 
-def score_times(scores: Scores, named: list[when.Span]) -> None:
+def score_times(found: Sequence[Candidate], named: Sequence[when.Span]) -> None:
     """Lift what was said at a time that the question names, or soon after."""
-    if not named:
-        return
-    for one in scores.found:
-        near = when.nearness(one.record.at.date(), named)
-        if near and one.kind != "s":  # a summary's own time is that of its writing
-            scores.parts[one.key]["time"] = TIME * near
+    for one in found:
+        near = when.nearness(date.fromisoformat(one.entry.at[:10]), named)
+        if near and one.entry.kind != "s":  # of a summary only the beginning of its session is known
+            one.parts["time"] = TIME * near

@@ -7,17 +7,20 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from memory.files import locked
 from memory.records import RECALLED, SYSTEM, Message, Role, Session, ToolCall
 from memory.store import Store
 from memory.tokens import Counter
 from memory.units import unit_id
-from memory.window import Window, fit
+
+if TYPE_CHECKING:
+    from memory.window import Window
 
 Clock = Callable[[], datetime]
 
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+_UNSTORABLE = "[\0\ud800-\udfff]"
 
 
 def now() -> datetime:
@@ -27,7 +30,7 @@ def now() -> datetime:
 
 def clean(text: str) -> str:
     """Text that SQLite and UTF-8 can hold: NUL and lone surrogates become U+FFFD."""
-    return _UNSTORABLE.sub("\ufffd", text)
+    return re.sub(_UNSTORABLE, "\ufffd", text)
 
 
 def new_session_id(at: datetime) -> str:
@@ -134,10 +137,12 @@ class LiveSession:
         ids = [message.id for message in self.transcript]
         return ids.index(self._first_kept) if self._first_kept in ids else 0
 
-    def window(self, budget: int) -> Window:
+    def window(self, budget: int) -> "Window":
         """What the model is shown, in at most `budget` counted tokens. Raises ContextTooSmall."""
         if self.system is None:
             raise AssertionError("a window is asked for after open_with()")
+        from memory.window import fit
+
         window = fit(self.system, self.transcript, budget, self._first_kept, self._count)
         self._first_kept = window.first_kept
         return window

@@ -8,11 +8,10 @@ import contextlib
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from memory.errors import StoreError
 from memory.files import private_file
@@ -62,8 +61,7 @@ KEEP_REPLACED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Added:
+class Added(NamedTuple):
     """What an import changed: sessions, messages, summaries and facts that were not there before."""
 
     sessions: int = 0
@@ -90,6 +88,8 @@ def remedy(error: sqlite3.Error) -> str:
         return "Another process is writing; try again."
     if "full" in text or "I/O" in text:
         return "Free some disk space; what was committed is safe."
+    if "unable to open" in text or "readonly" in text:
+        return "Make its folder writable, which SQLite needs to read, too."
     return "Run `assistant doctor`."
 
 
@@ -291,7 +291,7 @@ class Store:
     def facts(self, seqs: Iterable[int]) -> dict[int, Fact]:
         """Facts by their `seq`, with the messages they rest on."""
         numbers = list(seqs)
-        evidence = self._evidence(numbers)
+        evidence = self.evidence(numbers)
         rows = self._by_seq("facts", numbers)
         return {row["seq"]: as_fact(dict(row), evidence.get(row["seq"], ())) for row in rows}
 
@@ -300,7 +300,8 @@ class Store:
         seqs = [row["seq"] for row in self.rows("SELECT seq FROM facts WHERE session_id = ?", [session_id])]
         return [fact for _, fact in sorted(self.facts(seqs).items())]
 
-    def _evidence(self, facts: Sequence[int]) -> dict[int, tuple[str, ...]]:
+    def evidence(self, facts: Sequence[int]) -> dict[int, tuple[str, ...]]:
+        """For each fact's `seq` the ids of the messages that it rests on, in order."""
         sql = """SELECT fact, messages.id FROM evidence JOIN messages ON messages.seq = evidence.message
                  WHERE fact IN (SELECT value FROM json_each(?)) ORDER BY fact, messages.seq"""
         found: dict[int, tuple[str, ...]] = {}
@@ -371,14 +372,14 @@ class Store:
         sql = "SELECT kind, seq FROM vectors WHERE collection = ?"
         return {(kind, seq) for kind, seq in self.rows(sql, [collection])}
 
-    def still_unindexed(self, messages: Iterable[int]) -> set[int]:
-        """Those of `messages`, by `seq`, that have no vector in any collection while their session goes on."""
+    def without_vector(self, messages: Iterable[int]) -> dict[int, bool]:
+        """Those of `messages`, by `seq`, that have no vector in any collection, and whether their session goes on."""
         sql = """
-            SELECT messages.seq FROM messages JOIN sessions ON sessions.id = session_id
-            WHERE messages.seq IN (SELECT value FROM json_each(?)) AND state = 'open' AND NOT EXISTS (
+            SELECT messages.seq, state = 'open' FROM messages JOIN sessions ON sessions.id = session_id
+            WHERE messages.seq IN (SELECT value FROM json_each(?)) AND NOT EXISTS (
               SELECT 1 FROM collections CROSS JOIN vectors  -- in this order: SQLite would walk through all vectors
               WHERE collection = collections.name AND kind = 'm' AND vectors.seq = messages.seq)"""
-        return {row[0] for row in self.rows(sql, [json.dumps(list(messages))])}
+        return {seq: bool(live) for seq, live in self.rows(sql, [json.dumps(list(messages))])}
 
     def count_indexed(self, collection: str) -> int:
         """How many vectors `collection` should hold."""

@@ -9,10 +9,9 @@ import json
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from memory.errors import Failure
 from memory.files import private_folder
@@ -223,8 +222,7 @@ STEADY = 0.02  # within 2 % nothing is learned, so nothing is stored
 SINK = 0.1  # a tenth of the way down: one small report must not make the next request too large
 
 
-@dataclass(frozen=True, slots=True)
-class Calibration:
+class Calibration(NamedTuple):
     """What the endpoint counts for one token counted here: true tokens are counted tokens times `factor`."""
 
     factor: float = 1.0

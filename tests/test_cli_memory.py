@@ -71,6 +71,17 @@ def test_owed_notes_are_written_when_asked_for(assistant: Run, server: ScriptedS
     assert "Owed" not in assistant("doctor", server=server).stdout
 
 
+def test_good_notes_stay_where_a_model_cannot_write_them_again(
+    assistant: Run, server: ScriptedServer, sample: Path
+) -> None:
+    server.default = "Whales sing in Norwegian fjords."
+    before = rows(sample, "SELECT * FROM summaries"), rows(sample, "SELECT * FROM facts")
+    ran = assistant("sessions", "summarize", "sample-1", server=server)
+    assert (ran.returncode, ran.stdout) == (0, "Marta comes to dinner\n")
+    assert "those that are there stay" in ran.stderr
+    assert (rows(sample, "SELECT * FROM summaries"), rows(sample, "SELECT * FROM facts")) == before
+
+
 def test_notes_that_no_model_can_write_stay_owed_and_that_is_1(cli: Cli, tmp_path: Path, home: Path) -> None:
     cli("import", str(without_notes(tmp_path)), "--no-embed", "--summarize", "lazy")
     ran = cli("sessions", "summarize", "--pending", "--model", "qwen3-4b")
@@ -203,6 +214,13 @@ def test_a_damaged_full_text_index_is_found_and_built_anew(assistant: Run, sampl
     assert "full-text" in ran.stderr
     assert assistant("doctor", "--fix").returncode == 0
     assert assistant("recall", "risotto", "--mode", "words").returncode == 0
+
+
+def test_what_is_no_damage_keeps_its_own_remedy(cli: Cli, sample: Path) -> None:
+    rows_changed(sample, "PRAGMA user_version = 999")
+    ran = cli("doctor")
+    assert ran.code == 1
+    assert ran.err.endswith("was written by a newer assistant. Update this one.\n")
 
 
 def rows_changed(home: Path, sql: str) -> None:

@@ -96,6 +96,47 @@ def test_a_broken_line_of_questions_is_told_with_its_number(cli: Cli, sample: Pa
     assert "line 2" in ran.err
 
 
+BAD_QUESTIONS = [
+    ("{broken", "Expecting property name"),
+    ("[" * 100_000, "recursion"),
+    ('["a"]', "it is no object"),
+    ('{"query": "risotto"}', "id is missing"),
+    ('{"id": 1}', "query is missing, or is no text"),
+    ('{"id": 1, "query": null}', "query is missing, or is no text"),
+    ('{"id": 1, "query": 5}', "query is missing, or is no text"),
+    ('{"id": NaN, "query": "x"}', "NaN is not JSON"),
+    ('{"id": 1, "query": "x", "at": "no"}', "Invalid isoformat string"),
+    ('{"id": 1, "query": "x", "at": 5}', "argument must be str"),
+    ('{"id": 1, "query": "x", "at": "0001-01-01T00:00:00+14:00"}', "out of range"),
+]
+
+
+@pytest.mark.parametrize(("line", "reason"), BAD_QUESTIONS)
+def test_a_bad_question_is_one_line_that_says_what_is_wrong(
+    line: str, reason: str, cli: Cli, sample: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "queries.jsonl").write_text(f'\n{line}\n{{"id": 1, "query": "risotto"}}\n')
+    ran = cli("recall", "--queries", str(tmp_path / "queries.jsonl"), *WORDS)
+    assert (ran.code, ran.out, ran.err.count("\n")) == (1, "", 1)
+    assert "line 2" in ran.err and reason in ran.err
+
+
+def test_an_id_of_any_type_and_a_question_of_any_characters_come_back(cli: Cli, sample: Path, tmp_path: Path) -> None:
+    ids = [None, "", 0, 1.5, False, [], {"a": [1, {}]}, 2**80, "\u2028\x85", "\ud800"]
+    asked = [{"id": one, "query": f"risotto \u2028 \x85 {one}"} for one in ids]
+    lines = [json.dumps(one, ensure_ascii="\\ud800" in json.dumps(one)) for one in asked]
+    (tmp_path / "queries.jsonl").write_text("\ufeff" + "\n".join(lines), encoding="utf-8")
+    ran = cli("recall", "--queries", str(tmp_path / "queries.jsonl"), *WORDS)
+    assert ran.code == 0
+    found = [json.loads(line) for line in ran.out.split("\n") if line]
+    assert [{"id": one["id"], "query": one["query"]} for one in found] == asked
+
+
+def test_json_loses_nothing_where_the_output_has_another_encoding(assistant: Run, sample: Path) -> None:
+    ran = assistant("recall", "risotto 東京 ü", *WORDS, env={"PYTHONIOENCODING": "latin-1", "PYTHONUTF8": "0"})
+    assert json.loads(ran.stdout)["query"] == "risotto 東京 ü"
+
+
 def test_nothing_found_is_3_and_says_so(cli: Cli, sample: Path) -> None:
     ran = cli("recall", "zzyzx", "--mode", "words")
     assert (ran.code, ran.out) == (3, "")
@@ -118,6 +159,18 @@ def test_the_scopes_leave_out_what_is_outside(cli: Cli, sample: Path) -> None:
     assert "sample-6" in sessions("--as-of", "2026-07")
     kinds = cli("recall", "Porto wedding", "--kind", "fact", "--kind", "summary", *WORDS).json["hits"]
     assert {hit["kind"] for hit in kinds} == {"fact", "summary"}
+
+
+def test_an_empty_stretch_of_time_is_told(cli: Cli, sample: Path) -> None:
+    ran = cli("recall", "Porto", "--after", "2026-08-01", "--before", "2026-01-01", *WORDS)
+    assert (ran.code, ran.json["hits"]) == (3, [])
+    assert "--after begins no earlier than --before" in ran.err
+
+
+@pytest.mark.parametrize(("session", "code"), [("", 1), ("nobody", 3), ("\udcff", 3)])
+def test_a_session_that_is_none_does_not_open_the_scope_to_all(session: str, code: int, cli: Cli, sample: Path) -> None:
+    ran = cli("recall", "Porto", "--session", session, *WORDS)
+    assert (ran.code, ran.out, ran.err.count("\n")) == (code, "", 1)
 
 
 def test_the_memory_as_it_was_still_holds_what_was_retired_later(cli: Cli, sample: Path) -> None:
@@ -197,3 +250,13 @@ def test_hits_for_people_are_two_lines_each_without_colours(cli: Cli, sample: Pa
     assert head.endswith("[sample-1]")
     assert text.startswith("   ")
     assert "\x1b" not in out
+
+
+def test_a_small_window_has_little_room_for_what_is_recalled(
+    cli: Cli, sample: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As much as a conversation with that model would be shown."""
+    ample = cli("recall", "What does my sister Marta not eat?", "--inject", *WORDS).json["hits"]
+    monkeypatch.setenv("ASSISTANT_CONTEXT_TOKENS", "300")
+    little = cli("recall", "What does my sister Marta not eat?", "--inject", *WORDS).json["hits"]
+    assert 0 < sum(hit["tokens"] for hit in little) <= 50 < sum(hit["tokens"] for hit in ample)

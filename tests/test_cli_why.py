@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from assistant.cli import run
-from tests.commands import ROOT, Cli, command_line, rows  # noqa: F401  the fixture `cli`
+from tests.commands import ROOT, Cli, command_line, imported_once, rows, sample_home  # noqa: F401  fixtures
 from tests.conftest import Run
 from tests.scripted import Answer, Call, ScriptedServer, refusal
 
@@ -132,7 +132,9 @@ def test_what_was_forgotten_since_is_said_and_does_not_fail(asked: Cli, home: Pa
     assert "All is sound." in asked("doctor").out
 
 
-@pytest.mark.parametrize("words", [[], ["last"], ["1"], ["0"], ["99"], ["nobody"], ["--prompt"], ["--json"]])
+@pytest.mark.parametrize(
+    "words", [[], ["last"], ["1"], ["0"], ["99"], ["nobody"], ["\udcff"], ["--prompt"], ["--json"]]
+)
 def test_where_there_is_no_such_answer_it_says_so_and_leaves_with_3(cli: Cli, words: list[str]) -> None:
     cli("remember", SECRET)
     ran = cli("why", *words)
@@ -145,6 +147,12 @@ def test_a_session_without_an_answer_has_none(cli: Cli, home: Path) -> None:
     ((session,),) = rows(home, "SELECT id FROM sessions")
     ran = cli("why", session)
     assert ran.code == 3 and "no such answer with a receipt" in ran.err
+
+
+def test_a_message_that_was_imported_has_none(cli: Cli, sample: Path) -> None:
+    ran = cli("why", "sample-1-3")
+    assert (ran.code, ran.out) == (3, "")
+    assert "It was imported" in ran.err and "no session" not in ran.err
 
 
 def test_wrong_options_are_told(asked: Cli) -> None:

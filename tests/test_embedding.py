@@ -136,3 +136,23 @@ def test_looking_for_the_files_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_ctrl_c_while_the_libraries_are_imported_is_no_failure_of_theirs() -> None:
+    code = """
+import sys
+from memory.embedding import MiniLM
+
+class Interrupting:
+    def find_spec(self, name, *_):
+        if name.startswith("numpy."):
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupting())
+try:
+    MiniLM()(["text"])
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("interrupted\n", "")

@@ -52,9 +52,9 @@ def test_the_verdict_is_one_line() -> None:
     assert verdict(GATE) == "The gate is open: the best has 0.71, asked for is 0.45."
     shut = {"open": False, "relevance": 0.1, "threshold": 0.45}
     assert verdict(shut) == "The gate is shut: the best has 0.10, asked for is 0.45."
-    agreed = {"open": True, "relevance": 0.9, "threshold": 1.2}
-    assert verdict(agreed) == "The gate is open: the best has 0.90, asked for is 1.20, but the words agree."
-    assert len(verdict(agreed)) <= WIDTH
+    greeting = {"open": False, "relevance": 0.9, "threshold": 0.45}
+    assert verdict(greeting) == "The gate is shut: greeting, thanks or assent asks for nothing."
+    assert len(verdict(greeting)) <= WIDTH
 
 
 def test_nothing_found_is_no_table() -> None:

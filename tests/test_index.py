@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from memory import index as index_module
 from memory.embedding import MiniLM
-from memory.errors import IndexUnavailable
+from memory.errors import IndexBroken, IndexUnavailable
 from memory.files import locked
 from memory.index import HNSW, Index, Unit, collection_name, generations, torn, translated
 
@@ -549,6 +549,24 @@ def test_a_panic_of_chromas_rust_part_is_told_and_an_interrupt_passes() -> None:
         raise PanicException("index out of bounds")
     with pytest.raises(KeyboardInterrupt), translated():
         raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("error", "remedy"),
+    [
+        (ValueError("error returned from database: (code: 13) database or disk is full"), "Free some disk space."),
+        (OSError(28, "No space left on device"), "Free some disk space."),
+        (ValueError("attempt to write a readonly database"), "Make the assistant's folder writable."),
+        (OSError(30, "Read-only file system"), "Make the assistant's folder writable."),
+        (OSError(24, "Too many open files"), "Close some programs, then try again."),
+    ],
+)
+def test_what_is_wrong_outside_does_not_make_the_index_broken(error: Exception, remedy: str) -> None:
+    """A broken index is built anew, and all its vectors are made once more."""
+    with pytest.raises(IndexUnavailable) as told, translated():
+        raise error
+    assert not isinstance(told.value, IndexBroken)
+    assert told.value.remedy == remedy
 
 
 # ---------------------------------------------------------------------- what it leaves alone

@@ -309,9 +309,9 @@ def test_what_no_kind_answers_is_looked_for_as_ever(week: Diary) -> None:
 
 
 def test_a_prompt_gets_the_answer_past_the_gate_within_its_budget(noted: Diary) -> None:
-    found = noted.memory.recall_for_prompt("what is still open?", 60, mode="words")
+    found = noted.memory.recall_for_prompt("what is still open?", 45, mode="words")
     assert found.gate == {"open": True, "occasion": "open tasks"}
-    assert found.hits and sum(hit.tokens for hit in found.hits) <= 60
+    assert found.hits and sum(hit.tokens for hit in found.hits) <= 45
     assert found.hits[0].why["budget"]["place"] == 1 and found.hits[0].why["occasion"] == "open tasks"
     assert {one.reason.split(" (")[0] for one in found.cut} == {"no room left"}
     assert len(found.hits) + len(found.cut) == 3

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from memory import gate, passages, ranking, recall, when
 from memory.embedding import MiniLM
+from memory.entries import Entry
 from memory.records import ASSISTANT, IMPORTED, RECALLED, USER, Fact, Hit, Message, Role, Scope, Session, Summary
 from memory.store import Store
 from memory.sync import units_of
@@ -366,10 +367,20 @@ def test_a_preference_is_found_for_a_request(past: Past) -> None:
     assert "s" in [hit.session_id for hit in past.prompt("What vegetarian dish should I cook tonight?")]
 
 
-def test_the_same_small_talk_said_before_is_nothing_to_go_by(past: Past) -> None:
+def test_small_talk_said_before_is_nothing_to_go_by(past: Past) -> None:
     for place in range(3):
-        filled(past).talk(f"s{place}", "Continue.", "Thanks!")
-    assert past.prompt("continue") == past.prompt("Thanks!") == []
+        past.talk(f"s{place}", "Hello", "Hi there, good morning!", "Continue.", "ok", "Thanks a lot!", "Bye")
+    for line in ("hi", "Hi there", "continue", "Thanks!", "bye", "Good morning", "ok, thank you", "merci!"):
+        for mode in ("both", "words"):
+            assert past.prompt(line, mode=mode) == [], line
+
+
+def test_a_line_that_is_shown_is_not_repeated_by_another(past: Past) -> None:
+    past.talk("s", "My sister Ana lives in Porto.")
+    past.notes("s", "Family.", fact("My sister Ana lives in Porto.", "s", "m1"))
+    selection = past.select("Where does my sister Ana live?", 1000, "both")
+    assert [hit.text.count("Ana lives in Porto") for hit in selection.hits].count(1) == 1
+    assert recall.SAID in [one.reason for one in selection.cut]
 
 
 def test_the_gate_works_by_words_alone(past: Past) -> None:
@@ -398,8 +409,7 @@ def test_what_has_no_vector_yet_is_judged_by_its_words(past: Past) -> None:
 
 
 def test_among_more_messages_more_words_must_agree() -> None:
-    message = Message("m1", "s", "user", "The haiku was on rust.", AT, USER)
-    one = recall.Candidate("m", 1, message, bm25=7.0)
+    one = recall.Candidate(Entry("m", 1, "s", "The haiku was on rust.", "2026-03-02T12:00:00+00:00", USER, 7), bm25=7.0)
     assert gate.judged(one, ["haiku", "rust"], 300, by_words=300).opens
     assert not gate.judged(one, ["haiku", "rust"], 300, by_words=30_000).opens
 
@@ -556,3 +566,9 @@ def test_what_is_no_time_is_left_out(question: str) -> None:
 @given(st.text(max_size=100))
 def test_no_question_raises(text: str) -> None:
     when.spans(text, AT)
+
+
+@pytest.mark.parametrize("question", ["what happened on 0001-01-01?", "and on 9999-12-30?"])
+def test_a_time_at_the_end_of_all_times_is_near_none_of_ours(question: str) -> None:
+    assert when.spans(question, AT)
+    assert when.nearness(AT.date(), when.spans(question, AT)) == 0

@@ -23,7 +23,7 @@ from memory.errors import StoreError
 from memory.migrations import MIGRATIONS
 from memory.records import Fact, Message, Scope, Session, Summary, ToolCall
 from memory.session import clean
-from memory.store import Added, Store
+from memory.store import Added, Store, remedy
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -293,15 +293,15 @@ def test_vectors_of_what_is_gone_are_orphans_until_they_are_taken_away(store: St
     assert store.indexed("all") == {("m", 2)}
 
 
-def test_a_message_waits_for_its_vector_while_its_session_goes_on(store: Store) -> None:
+def test_what_has_a_vector_in_no_collection_waits_for_one_and_may_be_of_a_live_session(store: Store) -> None:
     talk(store, "ended", "one")
     store.start(Session("live", AT))
     for place in range(3):
         store.add(a_message(f"m{place}", "words", session_id="live"))
     store.note_vectors("old", added=[("m", 2)])
     store.note_vectors("new", added=[("m", 3)])
-    assert store.still_unindexed([1, 2, 3, 4]) == {4}
-    assert store.still_unindexed([]) == set()
+    assert store.without_vector([1, 2, 3, 4]) == {1: False, 4: True}
+    assert store.without_vector([]) == {}
 
 
 def test_an_emptied_index_wants_everything_again(store: Store) -> None:
@@ -402,6 +402,11 @@ def test_a_file_that_is_no_store_is_refused_and_left_alone(path: Path, content: 
     assert path.read_bytes() == content
 
 
+@pytest.mark.parametrize("told", ["unable to open database file", "attempt to write a readonly database"])
+def test_a_folder_that_cannot_be_written_is_no_damage(told: str) -> None:
+    assert "folder writable" in remedy(sqlite3.OperationalError(told))
+
+
 def test_damage_is_seen(path: Path) -> None:
     store = Store(path)
     talk(store, "s1", "one")
@@ -475,6 +480,21 @@ def test_a_store_of_the_first_release_is_searched_in_every_script(path: Path, mo
     assert store.damage() == []
     assert store.remove("s1")
     assert "東京".encode() not in path.read_bytes()
+    store.close()
+
+
+def test_vectors_of_the_first_release_are_owed_again(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They lie in a folder that no index reads any more, so the store must not say that they are there."""
+    as_first(path, monkeypatch)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.executescript("""
+            INSERT INTO collections (name, version) VALUES ('all-MiniLM-L6-v2-int8-5a02ab28', 7);
+            INSERT INTO vectors VALUES ('all-MiniLM-L6-v2-int8-5a02ab28', 'm', 1);
+            UPDATE sessions SET state = 'indexed';""")
+    store = Store(path)
+    assert store.collections() == []
+    assert store.count_unindexed("all-MiniLM-L6-v2-int8-5a02ab28") == 4
+    assert [session.state for session in store.sessions()] == ["summarised"]
     store.close()
 
 

@@ -250,6 +250,7 @@ def crowd(tmp_path_factory: pytest.TempPathFactory) -> Store:
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if the crowd were a hundred thousand."""
     monkeypatch.setattr(words, "ROWS", 20)
+    monkeypatch.setattr(words, "RARE", 4)
     monkeypatch.setattr(words, "COUNTED", 200)
 
 
@@ -265,9 +266,19 @@ def test_rare_words_say_which_rows_are_looked_at_and_all_words_score(crowd: Stor
 def test_the_scores_are_those_of_a_search_in_all_rows(crowd: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = words.search(crowd, "violin market garden", 1000, Scope())
     monkeypatch.setattr(words, "ROWS", 20)
+    monkeypatch.setattr(words, "RARE", 4)
     part = words.search(crowd, "violin market garden", 1000, Scope())
     assert len(whole) == 300
     assert len(part) == 3
+    assert {key: pytest.approx(score) for key, score in part.items()} == {key: whole[key] for key in part}
+
+
+def test_of_commoner_words_two_must_agree(crowd: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = words.search(crowd, "violin river market", 1000, Scope())
+    monkeypatch.setattr(words, "ROWS", 100)
+    monkeypatch.setattr(words, "RARE", 4)
+    part = words.search(crowd, "violin river market", 1000, Scope())
+    assert {seq for _, seq in part} == {94, 158, 248} | {seq for seq in range(1, 301) if (seq - 1) % 6 == 3}
     assert {key: pytest.approx(score) for key, score in part.items()} == {key: whole[key] for key in part}
 
 

@@ -30,6 +30,8 @@ def command(fix: bool, models: bool) -> int:
             click.echo(line)
         damage = [*check_files(app, fix), *check_store(app, fix), *check_index(app, output, fix)]
     except StoreError as error:
+        if "doctor" not in error.remedy:  # a full disk, a lock: the store is not damaged
+            raise
         raise Failure(error.message, "Put a copy of it back, or import an export into another home.") from error
     damage += check_models(app, output, fix, models)
     for line in damage:

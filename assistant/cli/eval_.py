@@ -160,7 +160,7 @@ def ask_all(
 def ask(app: App, question: Question, limit: int, mode: str, inject: bool) -> Recalled:
     """One recall, for the owner or as for a prompt."""
     if inject:
-        return app.memory.recall_for_prompt(question.text, app.settings.recall_tokens, mode=mode, at=question.at)
+        return app.memory.recall_for_prompt(question.text, app.recall_budget(), mode=mode, at=question.at)
     return app.memory.recall(question.text, limit=limit, mode=mode, at=question.at)
 
 

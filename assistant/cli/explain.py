@@ -59,8 +59,9 @@ def verdict(gate: Mapping[str, Any]) -> str:
     """The gate's verdict in one line."""
     if "occasion" in gate:
         return f"No gate: it is a question of time or kind ({gate['occasion']})."
-    agree = ", but the words agree" if gate["open"] and gate["relevance"] < gate["threshold"] else ""
-    figures = f"the best has {gate['relevance']:.2f}, asked for is {gate['threshold']:.2f}{agree}"
+    if not gate["open"] and gate["relevance"] >= gate["threshold"]:
+        return "The gate is shut: greeting, thanks or assent asks for nothing."
+    figures = f"the best has {gate['relevance']:.2f}, asked for is {gate['threshold']:.2f}"
     return f"The gate is {'open' if gate['open'] else 'shut'}: {figures}."
 
 

@@ -12,7 +12,7 @@ from assistant.cli.terminal import Output
 from memory.errors import BadInput, NothingFound
 from memory.manager import MemoryManager
 from memory.records import HitKind, Scope, Session
-from memory.session import now
+from memory.session import clean, now
 from memory.store import Store
 
 SENTENCE_CHARS = 120  # of what is quoted beside the data
@@ -77,13 +77,16 @@ def scope_of(
     Raises UsageError for dates that are none, NothingFound for unknown sessions.
     """
     at = at or now()
-    return Scope(
+    scope = Scope(
         after=stretch(memory, say, "after", after, at)[0] if after is not None else None,
         before=stretch(memory, say, "before", before, at)[0] if before is not None else None,
         as_of=stretch(memory, say, "as of", as_of, at)[1] if as_of is not None else None,
-        session_id=session_named(memory.store, session_id).id if session_id else None,
+        session_id=session_named(memory.store, session_id).id if session_id is not None else None,
         kinds=kinds,
     )
+    if scope.after and scope.before and scope.after >= scope.before:
+        say("Nothing lies between: --after begins no earlier than --before.")
+    return scope
 
 
 def stretch(
@@ -115,7 +118,7 @@ def shortened(text: str) -> str:
 
 def session_named(store: Store, name: str) -> Session:
     """The session of this id, of an id that begins so, or the last. Raises NothingFound, or BadInput if several fit."""
-    found = store.sessions(1) if name == "last" else store.matching(name)
+    found = store.sessions(1) if name == "last" else store.matching(clean(name))
     if not found:
         raise NothingFound(f"There is no session {name!r}.", "See `assistant sessions list`.")
     if len(found) > 1:

@@ -2,8 +2,8 @@
 
 import json
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -26,11 +26,11 @@ SHOWN_CHARACTERS = 300  # of one hit's text, for people; JSON has the whole
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One question; `id` comes back in the answer, `at` is its "now"."""
+    """One question; `at` is its "now", `given` comes back in the answer: its id, if it has one."""
 
     text: str
-    id: Any = None
     at: datetime | None = None
+    given: Mapping[str, Any] = field(default_factory=dict)
 
 
 @click.command()
@@ -89,31 +89,45 @@ def command(
 def ask(app: App, query: Query, scope: Scope, limit: int | None, mode: str, inject: bool) -> Recalled:
     """One recall, for the owner or as for a prompt."""
     if inject:
-        recalled = app.memory.recall_for_prompt(query.text, app.settings.recall_tokens, scope, mode, at=query.at)
+        recalled = app.memory.recall_for_prompt(query.text, app.recall_budget(), scope, mode, at=query.at)
         return replace(recalled, hits=recalled.hits[:limit])
     return app.memory.recall(query.text, scope, limit or HITS, mode, query.at)
 
 
 def read_queries(path: Path) -> Iterator[Query]:
     """The questions of a file of JSON lines. Raises BadInput with the line's number."""
-    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            given = json.loads(line)
-            at = datetime.fromisoformat(given["at"]).astimezone() if given.get("at") else None
-            yield Query(str(given["query"]), given["id"], at)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise BadInput(
-                f'{path}, line {number}: not {{"id", "query", "at"?}}: {error}.', "Mend the line."
-            ) from error
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                if line.strip():
+                    yield read_query(line)
+            except (ValueError, TypeError, RecursionError, OverflowError) as error:
+                where = f"{path}, line {number}"
+                raise BadInput(f'{where}: not {{"id", "query", "at"?}}: {error}.', "Mend the line.") from error
+
+
+def read_query(line: str) -> Query:
+    """One question. Raises ValueError and its like, saying what is wrong."""
+    given = json.loads(line, parse_constant=no_number)
+    if not isinstance(given, dict):
+        raise TypeError("it is no object")
+    if "id" not in given:
+        raise ValueError("id is missing")
+    if not isinstance(given.get("query"), str):
+        raise TypeError("query is missing, or is no text")
+    at = given.get("at")
+    return Query(given["query"], datetime.fromisoformat(at).astimezone() if at else None, {"id": given["id"]})
+
+
+def no_number(name: str) -> None:
+    """Refuse NaN and Infinity, which JSON does not know: other programs could not read the answer."""
+    raise ValueError(f"{name} is not JSON")
 
 
 def answer(query: Query, recalled: Recalled, took_ms: float, explain: bool) -> dict[str, Any]:
     """One answer in the form assistant.recall/1. `explain` adds what a recall for a prompt cut, and its gate."""
-    given = {"id": query.id} if query.id is not None else {}
     hits = [hit_object(rank, hit) for rank, hit in enumerate(recalled.hits, 1)]
-    found = {"schema": SCHEMA, **given, "query": query.text, "took_ms": round(took_ms, 3), "hits": hits}
+    found = {"schema": SCHEMA, **query.given, "query": query.text, "took_ms": round(took_ms, 3), "hits": hits}
     if explain and recalled.gate:
         found |= {"gate": dict(recalled.gate), "cut": [asdict(one) for one in recalled.cut]}
     return found

@@ -82,6 +82,8 @@ def show(session: str, as_json: bool) -> None:
 @model_option
 def summarize(session: str | None, pending: bool, model: str | None) -> int:
     """Have the model write the notes on ended conversations."""
+    from memory.extract import EXTRACTED
+
     if pending == bool(session):
         raise click.UsageError("Give a session, or --pending.")
     app, output = open_app(model=model)
@@ -96,7 +98,8 @@ def summarize(session: str | None, pending: bool, model: str | None) -> int:
         notes = app.write_notes(app.memory, found.id)
         app.memory.sync(found.id)
     if notes.problem:
-        output.note(f"The model's notes were refused ({notes.problem}); extracted ones stand in.")
+        kept = "extracted ones stand in" if notes.summary.written_by == EXTRACTED else "those that are there stay"
+        output.note(f"The model's notes were refused ({notes.problem}); {kept}.")
     click.echo(one_line(notes.summary.title))
     return 0
 

@@ -10,7 +10,6 @@ import io
 import json
 import os
 import sys
-import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -248,8 +247,12 @@ class Output:
             sys.stdout.flush()
 
     def json(self, value: Any) -> None:
-        """Print an object as JSON on one line."""
+        """Print an object as JSON on one line; what the stream cannot encode is escaped, and so not lost."""
         line = json.dumps(value, ensure_ascii=False)
+        try:
+            line.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+        except UnicodeEncodeError:
+            line = json.dumps(value)
         with self._lock:
             sys.stdout.write((printable(line) if sys.stdout.isatty() else line) + "\n")
 
@@ -444,6 +447,8 @@ def _wrapped(line: str, stream: IO[str], indent: str) -> list[str]:
     """Cut a line between words to a terminal's width; elsewhere it stays one line."""
     if not stream.isatty() or len(indent + line) < _size(stream)[0]:
         return [indent + line]
+    import textwrap
+
     return textwrap.wrap(
         line,
         _size(stream)[0] - 1,

@@ -18,6 +18,7 @@ from memory.errors import NothingFound
 from memory.manager import MemoryManager
 from memory.receipts import Found, Looked, Receipt
 from memory.records import Message
+from memory.session import clean
 
 SCHEMA = "assistant.why/1"
 EXIT_DIFFERS = 1
@@ -55,17 +56,24 @@ def command(words: tuple[str, ...], prompt: bool, step: int | None, as_json: boo
 
 def turn_named(memory: MemoryManager, name: str = "last") -> int:
     """The user message (its `seq`) of the answer that is meant. Raises NothingFound, and BadInput if several are."""
-    receipts = memory.receipts
+    receipts, name = memory.receipts, clean(name)
     if name == "last" or (name.isdecimal() and len(name) <= LONGEST_NUMBER):
         back = 1 if name == "last" else int(name)
         found = receipts.newest_turn(back) if back else None
         remedy = "Ask something first, or count less far back."
     else:
-        found = receipts.turn_of_message(name) or receipts.last_turn_of(session_named(memory.store, name).id)
+        found = receipts.turn_of_message(name)
+        if found is None and not is_message(memory, name):
+            found = receipts.last_turn_of(session_named(memory.store, name).id)
         remedy = "It was imported, or is older than receipts are."
     if found is None:
         raise NothingFound("There is no such answer with a receipt.", remedy)
     return found
+
+
+def is_message(memory: MemoryManager, name: str) -> bool:
+    """Whether a message has this id; one that was imported has no receipt."""
+    return bool(memory.store.number("SELECT count(*) FROM messages WHERE id = ?", [name]))
 
 
 def call_of(told: Account, step: int | None) -> Receipt:
