@@ -3,15 +3,20 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from assistant.app import App
+from assistant.settings import Settings
 from memory.tokens import Counter
 from tests.scripted import ScriptedServer, scripted_server  # noqa: F401  the fixture `server`
 
 ROOT = Path(__file__).parent.parent
+MODEL = "gpt-4o-mini"  # the table knows that it takes system messages between the others
+Apps = Callable[..., App]
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -41,6 +46,34 @@ def counter(token_cache: Path) -> Counter:
 def home(tmp_path: Path) -> Path:
     """Where the owner's data of this test lies."""
     return tmp_path / "home"
+
+
+@pytest.fixture
+def bare_apps(home: Path, token_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Apps]:
+    """Makes the program's parts on one home, with the settings given."""
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(token_cache))
+    made: list[App] = []
+
+    def make(**chosen: Any) -> App:
+        made.append(App(Settings(home, **chosen), lambda _line: None))
+        return made[-1]
+
+    yield make
+    for app in made:
+        app.close()
+
+
+@pytest.fixture
+def apps(bare_apps: Apps, server: ScriptedServer) -> Apps:
+    """The same, with the scripted server for chat and for vectors."""
+    usual = {"model": MODEL, "base_url": server.url, "api_key": "test", "embedding": "endpoint:words"}
+    return lambda **chosen: bare_apps(**usual | chosen)
+
+
+@pytest.fixture
+def app(apps: Apps) -> App:
+    """The program's parts, with the scripted server."""
+    return apps()
 
 
 @pytest.fixture

@@ -16,24 +16,14 @@ from assistant.app import DEFAULT_LOCAL, DEFAULT_REMOTE, App
 from assistant.errors import ModelError, ModelUnreachable
 from assistant.settings import EMBEDDINGS, Settings
 from memory.errors import IndexUnavailable
+from tests.conftest import Apps
 from tests.memories import NOTES, PORTO, talk
 from tests.scripted import ScriptedServer, no_schema, unused_url
 
-Apps = Callable[..., App]
-
 
 @pytest.fixture
-def apps(home: Path, token_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Apps]:
-    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(token_cache))
-    made: list[App] = []
-
-    def make(**chosen: Any) -> App:
-        made.append(App(Settings(home, **chosen), lambda _line: None))
-        return made[-1]
-
-    yield make
-    for app in made:
-        app.close()
+def apps(bare_apps: Apps) -> Apps:
+    return bare_apps
 
 
 @pytest.fixture

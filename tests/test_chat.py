@@ -4,11 +4,9 @@ import json
 import logging
 import random
 import sqlite3
-from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import timedelta
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,38 +18,14 @@ from assistant.errors import ContextOverflow, KeyRefused, ModelError, ModelUnrea
 from assistant.llm import Delta
 from assistant.local import LocalEndpoint
 from assistant.prompt import FENCE_CLOSE, FENCE_OPEN
-from assistant.settings import Settings
 from memory.errors import ContextTooSmall, Failure
 from memory.manager import Recalled
 from memory.records import ToolCall
 from memory.session import now
 from memory.tokens import REPLY_PRIMING, Counter
+from tests.conftest import MODEL, Apps
 from tests.memories import talk
 from tests.scripted import Answer, Call, ScriptedServer, bad_key, refusal, too_long, unused_url
-
-MODEL = "gpt-4o-mini"  # the table knows that it takes system messages between the others
-Apps = Callable[..., App]
-
-
-@pytest.fixture
-def apps(home: Path, server: ScriptedServer, token_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Apps]:
-    """Makes the program's parts on one home, with the scripted server for chat and for vectors."""
-    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(token_cache))
-    made: list[App] = []
-
-    def make(**chosen: Any) -> App:
-        given = {"model": MODEL, "base_url": server.url, "api_key": "test", "embedding": "endpoint:words"} | chosen
-        made.append(App(Settings(home, **given), lambda _line: None))
-        return made[-1]
-
-    yield make
-    for app in made:
-        app.close()
-
-
-@pytest.fixture
-def app(apps: Apps) -> App:
-    return apps()
 
 
 def hear(chat: Chat, text: str) -> list[Event | Recalled]:

@@ -2,7 +2,6 @@
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -17,38 +16,15 @@ from assistant.chat import Chat
 from assistant.errors import ModelError, ModelUnreachable
 from assistant.llm import Delta
 from assistant.recorder import sent
-from assistant.settings import Settings
 from memory import deltas
 from memory.deltas import decoded, encoded
 from memory.errors import StoreError
 from memory.receipts import Receipt
+from tests.conftest import MODEL, Apps
 from tests.memories import NOTES, PORTO, talk
 from tests.scripted import Answer, Call, ScriptedServer, bad_template, no_schema, rate_limited, refusal, too_long
 
-MODEL = "gpt-4o-mini"
 SECRET = "The cellar door opens with the word marmalade, twice."
-Apps = Callable[..., App]
-
-
-@pytest.fixture
-def apps(home: Path, server: ScriptedServer, token_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Apps]:
-    """Makes the program's parts on one home, with the scripted server for chat and for vectors."""
-    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(token_cache))
-    made: list[App] = []
-
-    def make(**chosen: Any) -> App:
-        given = {"model": MODEL, "base_url": server.url, "api_key": "test", "embedding": "endpoint:words"} | chosen
-        made.append(App(Settings(home, **given), lambda _line: None))
-        return made[-1]
-
-    yield make
-    for app in made:
-        app.close()
-
-
-@pytest.fixture
-def app(apps: Apps) -> App:
-    return apps()
 
 
 def hear(chat: Chat, text: str) -> None:
