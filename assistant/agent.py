@@ -10,8 +10,8 @@ from contextlib import closing
 from typing import Any, Protocol
 
 from assistant.errors import ContextOverflow, Interrupted, LimitReached
-from assistant.llm import Delta, Reply
 from assistant.prompt import LAST_STEP
+from assistant.reply import Delta, Reply
 from memory.records import ASSISTANT, SYSTEM, Message, Role, ToolCall
 from tools.tool import ToolResult
 

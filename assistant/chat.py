@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from assistant import prompt
 from assistant.agent import Event, at_most, last_words, respond
-from assistant.llm import Delta, Reply
 from assistant.recorder import TurnRecorder
+from assistant.reply import Delta, Reply
 from memory.errors import ContextTooSmall
 from memory.manager import Recalled
 from memory.records import USER, Message

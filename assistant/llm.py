@@ -8,10 +8,8 @@ import json
 import math
 import re
 import time
-import uuid
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
@@ -27,8 +25,10 @@ from assistant.errors import (
     SchemaRefused,
 )
 from assistant.quirks import Request, adapted, learned, sign_of
+from assistant.reply import Delta, Draft, Reply
+from assistant.wire import to_bytes, to_wire, well_formed
 from memory.errors import Failure
-from memory.records import Message, Outcome, ToolCall
+from memory.records import Message, Outcome
 
 if TYPE_CHECKING:
     import openai
@@ -48,38 +48,6 @@ CONNECT_S = 10.0
 SAID_CHARACTERS = 300  # of an endpoint's own words
 EMBEDDED_TEXTS = 128  # in one request
 EMBEDDED_CHARACTERS = 8_000  # of one text; about 2,000 tokens, and many embedding models read no more than 8,192
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """Tokens as the endpoint counted them. `cached` are those of the prompt that it had read before."""
-
-    prompt: int
-    completion: int
-    cached: int
-
-
-@dataclass(frozen=True, slots=True)
-class Delta:
-    """A piece of a reply as it comes; with `reasoning`, a piece of the model's thoughts."""
-
-    text: str
-    reasoning: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """A whole reply. `finish` is the endpoint's word (stop, length, tool_calls, content_filter), or ours: broken.
-
-    A broken reply has the text that came before the connection broke, and no tool calls: half a call is none.
-    """
-
-    text: str
-    tool_calls: tuple[ToolCall, ...]
-    finish: str
-    usage: Usage | None
-    model: str
-    reasoning: str
 
 
 class Endpoint:
@@ -182,7 +150,7 @@ class Endpoint:
         """
         import openai
 
-        quirks, draft = self.quirks, _Draft(self.model)
+        quirks, draft = self.quirks, Draft(self.model)
         request = adapted(given, quirks)
         body = to_bytes(request)
         with _reported(sending(request, body), draft):
@@ -220,7 +188,7 @@ class Endpoint:
         }
         return {name: value for name, value in wanted.items() if value is not None}
 
-    def _read(self, body: bytes, draft: "_Draft", cancelled: Cancelled | None) -> Iterator[Delta]:
+    def _read(self, body: bytes, draft: "Draft", cancelled: Cancelled | None) -> Iterator[Delta]:
         """Fill the draft from the stream. Leaving early, by whatever way, closes the connection."""
         from openai import Stream
         from openai.types.chat import ChatCompletion, ChatCompletionChunk
@@ -252,7 +220,7 @@ class Endpoint:
         self.quirks |= {quirk} if quirk else frozenset()
         return bool(quirk)
 
-    def _nothing_said(self, draft: "_Draft") -> Failure:
+    def _nothing_said(self, draft: "Draft") -> Failure:
         if draft.has_choice:
             return self._door.broke_off()
         return ModelError(
@@ -304,48 +272,6 @@ class EmbeddingsEndpoint:
         return [_unit(each.embedding) for each in sorted(data, key=lambda each: each.index)]
 
 
-def to_wire(message: Message) -> dict[str, Any]:
-    """The message as the request carries it: the same message always gives the same bytes, so that caches hold."""
-    wire: dict[str, Any] = {"role": message.role, "content": well_formed(message.content)}
-    if message.name:
-        wire["name"] = _name(message.name)
-    if message.tool_calls:
-        wire["tool_calls"] = [_call_to_wire(call) for call in message.tool_calls]
-    if message.tool_call_id is not None:
-        wire["tool_call_id"] = message.tool_call_id
-    return wire
-
-
-def to_bytes(body: Request) -> bytes:
-    """A request's body as it is sent: the same body always gives the same bytes."""
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
-
-
-def _call_to_wire(call: ToolCall) -> dict[str, Any]:
-    function = {"name": _name(call.name), "arguments": _object(call.arguments)}
-    return {"id": call.id, "type": "function", "function": function}
-
-
-def _name(name: str) -> str:
-    """The name as OpenAI takes it: one wrong character, made up by a model, would fail every later request."""
-    return re.sub(r"[^a-zA-Z0-9_-]", "_", name)[:64] or "_"
-
-
-def _object(arguments: str) -> str:
-    """The arguments if they are a JSON object, else one that quotes them: some servers parse all that was said."""
-    text = well_formed(arguments)
-    try:
-        is_object = isinstance(json.loads(text or "{}"), dict)
-    except (json.JSONDecodeError, RecursionError):
-        is_object = False
-    return text or "{}" if is_object else json.dumps({"not_json": text}, ensure_ascii=False)
-
-
-def well_formed(text: str) -> str:
-    """The text with the halves of a surrogate pair joined, and a lone half, which UTF-8 cannot carry, as U+FFFD."""
-    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
 def _in_schema(schema: Mapping[str, Any]) -> Request:
     return {"type": "json_schema", "json_schema": {"name": "answer", "strict": True, "schema": dict(schema)}}
 
@@ -363,7 +289,7 @@ def _unheard(_request: Request, _body: bytes) -> Ended:
 
 
 @contextmanager
-def _reported(ended: Ended, draft: "_Draft") -> Iterator[None]:
+def _reported(ended: Ended, draft: "Draft") -> Iterator[None]:
     """Tell how a call ended, however it did."""
     began = time.monotonic()
     try:
@@ -379,109 +305,6 @@ def _retries(seen: object) -> int:
     """How often the client sent a request again, by a stream's response or an error's request."""
     request = getattr(getattr(seen, "response", None), "request", None) or getattr(seen, "request", None)
     return int(request.headers.get("x-stainless-retry-count", 0)) if request is not None else 0
-
-
-# A reply as it grows
-
-
-@dataclass(slots=True)
-class _Draft:
-    """What has come of a reply so far. Chunks are plain dicts: servers leave out fields that the types promise."""
-
-    model: str
-    finish: str | None = None
-    usage: Usage | None = None
-    retries: int = 0
-    stopped: BaseException | None = None
-    has_choice: bool = False
-    text: list[str] = field(default_factory=list)
-    reasoning: list[str] = field(default_factory=list)
-    calls: list[ToolCall] = field(default_factory=list)
-    places: dict[int | None, int] = field(default_factory=dict)  # in `calls`, by the index the server gave
-
-    @property
-    def is_worth_keeping(self) -> bool:
-        """Whether text or the end came; half a tool call or thoughts alone are of no use."""
-        return bool(self.text or self.finish)
-
-    def take(self, chunk: Mapping[str, Any]) -> Iterator[Delta]:
-        """Add a chunk; give the pieces of text it brings."""
-        self.model = chunk.get("model") or self.model
-        self.usage = _usage(chunk.get("usage")) or self.usage
-        for choice in (chunk.get("choices") or ())[:1]:
-            self.has_choice = True
-            self.finish = choice.get("finish_reason") or self.finish
-            yield from self._add(choice.get("delta") or {})
-
-    def _add(self, delta: Mapping[str, Any]) -> Iterator[Delta]:
-        for piece in delta.get("tool_calls") or ():
-            self._add_call(piece)
-        # Two names for thoughts are in use; neither is OpenAI's.
-        if thought := delta.get("reasoning_content") or delta.get("reasoning"):
-            self.reasoning.append(well_formed(thought))
-            yield Delta(self.reasoning[-1], reasoning=True)
-        if said := delta.get("content") or delta.get("refusal"):
-            self.text.append(well_formed(said))
-            yield Delta(self.text[-1])
-
-    def _add_call(self, piece: Mapping[str, Any]) -> None:
-        """Add a piece of a tool call to the call of its index, or begin another call."""
-        index = piece.get("index")
-        place = self.places.get(index)
-        if place is None or _is_another(piece, self.calls[place]):
-            place = self.places[index] = len(self.calls)
-            self.calls.append(ToolCall("", "", ""))
-        self.calls[place] = _grown(self.calls[place], piece)
-
-    def reply(self) -> Reply:
-        """The reply as far as it came; without the endpoint's word for its end it is broken."""
-        calls = _with_ids(self.calls) if self.finish else ()
-        finish = self.finish or "broken"
-        return Reply("".join(self.text), calls, finish, self.usage, self.model, "".join(self.reasoning))
-
-    def outcome(self, ms: int) -> Outcome:
-        """How the call ended, after so many milliseconds."""
-        usage = (self.usage.prompt, self.usage.completion, self.usage.cached) if self.usage else ()
-        if self.stopped is None:
-            return Outcome(ms, self.finish or "broken", "", self.retries, *usage)
-        if isinstance(self.stopped, Interrupted | KeyboardInterrupt | GeneratorExit):
-            return Outcome(ms, "interrupted", "", self.retries, *usage)
-        said = self.stopped.message if isinstance(self.stopped, Failure) else str(self.stopped)
-        return Outcome(ms, "", f"{type(self.stopped).__name__}: {said}", self.retries, *usage)
-
-
-def _is_another(piece: Mapping[str, Any], known: ToolCall) -> bool:
-    """Whether the piece begins another call than the one at its index: some servers give no index, or always 0."""
-    if not (piece.get("function") or {}).get("name"):
-        return False
-    return piece["id"] != known.id if piece.get("id") else piece.get("index") is None
-
-
-def _grown(known: ToolCall, piece: Mapping[str, Any]) -> ToolCall:
-    """The call with one piece more. Id and name come whole, and again and again from some servers."""
-    function = piece.get("function") or {}
-    more = function.get("arguments") or ""
-    return ToolCall(
-        known.id or piece.get("id") or "",
-        known.name or function.get("name") or "",
-        known.arguments + (more if isinstance(more, str) else json.dumps(more)),
-    )
-
-
-def _with_ids(calls: Collection[ToolCall]) -> tuple[ToolCall, ...]:
-    """The calls, each with an id of its own: some servers give none, or give one to all."""
-    found: dict[str, ToolCall] = {}
-    for call in calls:
-        own = call.id if call.id and call.id not in found else f"call_{uuid.uuid4().hex}"
-        found[own] = replace(call, id=own, arguments=well_formed(call.arguments))
-    return tuple(found.values())
-
-
-def _usage(told: Mapping[str, Any] | None) -> Usage | None:
-    if not told:
-        return None
-    cached = (told.get("prompt_tokens_details") or {}).get("cached_tokens")
-    return Usage(told.get("prompt_tokens") or 0, told.get("completion_tokens") or 0, cached or 0)
 
 
 # The openai client, and what its errors mean to a person

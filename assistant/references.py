@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from assistant.llm import to_bytes, to_wire
+from assistant.wire import to_bytes, to_wire
 from memory import deltas
 from memory.receipts import constant, source
 from memory.records import Message

@@ -13,8 +13,9 @@ import pytest
 
 from assistant.agent import INTERRUPTED, NOT_ANSWERED, Event, Events, Limit, at_most, last_words, respond
 from assistant.errors import ContextOverflow, Interrupted, LimitReached, RateLimited
-from assistant.llm import Delta, Endpoint, Reply
+from assistant.llm import Endpoint
 from assistant.prompt import LAST_STEP
+from assistant.reply import Delta, Reply
 from memory.records import Message, Role
 from tests.scripted import (
     Answer,

@@ -15,9 +15,9 @@ from assistant.agent import INTERRUPTED, Event
 from assistant.app import App
 from assistant.chat import Chat
 from assistant.errors import ContextOverflow, KeyRefused, ModelError, ModelUnreachable
-from assistant.llm import Delta
 from assistant.local import LocalEndpoint
 from assistant.prompt import FENCE_CLOSE, FENCE_OPEN
+from assistant.reply import Delta
 from memory.errors import ContextTooSmall, Failure
 from memory.manager import Recalled
 from memory.records import ToolCall

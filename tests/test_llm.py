@@ -25,18 +25,10 @@ from assistant.errors import (
     RateLimited,
     SchemaRefused,
 )
-from assistant.llm import (
-    Delta,
-    EmbeddingsEndpoint,
-    Endpoint,
-    Reply,
-    Usage,
-    is_loopback,
-    one_line,
-    to_wire,
-    well_formed,
-)
+from assistant.llm import EmbeddingsEndpoint, Endpoint, is_loopback, one_line
 from assistant.quirks import Request, adapted
+from assistant.reply import Delta, Reply, Usage
+from assistant.wire import to_wire, well_formed
 from memory.errors import Failure, StoreError
 from memory.records import Message, Outcome, Role, ToolCall
 from tests.scripted import (

@@ -14,8 +14,8 @@ from assistant.account import account
 from assistant.app import App
 from assistant.chat import Chat
 from assistant.errors import ModelError, ModelUnreachable
-from assistant.llm import Delta
 from assistant.recorder import sent
+from assistant.reply import Delta
 from memory import deltas
 from memory.deltas import decoded, encoded
 from memory.errors import StoreError

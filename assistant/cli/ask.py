@@ -11,7 +11,7 @@ from assistant.agent import Event
 from assistant.app import App
 from assistant.cli.options import model_option, open_app
 from assistant.cli.terminal import Output
-from assistant.llm import Delta
+from assistant.reply import Delta
 from memory.errors import Failure
 from memory.manager import Recalled
 
