@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from memory.errors import Failure
@@ -291,7 +291,8 @@ def test_short_text_is_counted_as_tiktoken_does(counters: Mapping[str, Counter],
 
 @settings(max_examples=25, deadline=None)
 @given(text=st.text(min_size=1, max_size=60), encoding=st.sampled_from(ENCODINGS))
-def test_a_cut_between_slices_changes_the_count_by_a_few(
+@example(text="request", encoding="cl100k_base")  # one run of letters, in which no cut falls between words
+def test_a_cut_between_slices_changes_the_count_by_two_at_the_most(
     counters: Mapping[str, Counter], text: str, encoding: str
 ) -> None:
     from tiktoken import get_encoding
@@ -299,7 +300,7 @@ def test_a_cut_between_slices_changes_the_count_by_a_few(
     counter = counters[encoding]
     counter.text("a")
     long = (text * (SLICE_CHARS // len(text) + 1))[: SLICE_CHARS + 200]
-    assert abs(counter.text(long) - len(get_encoding(encoding).encode_ordinary(long))) <= 8
+    assert -2 <= counter.text(long) - len(get_encoding(encoding).encode_ordinary(long)) <= 2
 
 
 # Calibration
