@@ -27,13 +27,15 @@ from memory.ranking import (
 )
 from memory.scoring import Candidate
 
-# Words of greeting, thanks and assent, also in some languages beside English. Who says only these asks for nothing.
+# Words of greeting, thanks and assent, also in some languages beside English, and what stands with them. Who says only
+# these asks for nothing; "Where did I go?" has others.
 PHATIC = frozenset(
     """
     hi hello hey good morning afternoon evening night day welcome bye goodbye cheers thank thanks thx lol haha hm hmm ok
-    okay yes yeah yep no nope sure fine great nice cool right sorry please oh ah wow continue stop go
+    okay yes yeah yep no nope sure fine great nice cool right sorry please oh ah wow continue stop go on
+    a all and for it lot much now so that the there then this to very well you
     danke hallo servus moin tschüss ja nein bitte guten tag abend gracias hola adiós merci bonjour salut oui non ciao
-    grazie obrigado olá tchau спасибо привет да нет 谢谢 你好 ありがとう こんにちは
+    grazie obrigado olá tchau спасибо привет да нет 谢谢 你好
     """.split()
 )
 FIRST = 4  # words of a text, which mostly tell it from a question
@@ -55,9 +57,9 @@ class Verdict(NamedTuple):
 NOTHING = Verdict(0.0, FLOOR, opens=False)
 
 
-def asks_nothing(terms: Sequence[str]) -> bool:
-    """Whether a question of these terms has no topic: what was said is full of the like, and none of it an answer."""
-    return PHATIC.issuperset(terms)
+def asks_nothing(asked: set[str]) -> bool:
+    """Whether a question of these words has no topic: what was said is full of the like, and none of it an answer."""
+    return asked <= PHATIC
 
 
 def judged(one: Candidate, terms: Sequence[str], size: int, by_words: int = 0) -> Verdict:

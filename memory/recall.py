@@ -100,7 +100,7 @@ def select(
     left = [one for one in found if one.key not in reasons]
     verdicts = _judged(store, found, terms)
     best = _best(left, verdicts)
-    if gate.asks_nothing(terms):
+    if gate.asks_nothing(words.all_words(question)):
         best = best._replace(opens=False)
     near = _near_best(left, verdicts) if best.opens else []
     chosen = {one.key for one in near}

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from memory import gate, passages, ranking, recall, when
+from memory import gate, passages, ranking, recall, when, words
 from memory.embedding import MiniLM
 from memory.entries import Entry
 from memory.records import ASSISTANT, IMPORTED, RECALLED, USER, Fact, Hit, Message, Role, Scope, Session, Summary
@@ -373,6 +373,11 @@ def test_small_talk_said_before_is_nothing_to_go_by(past: Past) -> None:
     for line in ("hi", "Hi there", "continue", "Thanks!", "bye", "Good morning", "ok, thank you", "merci!"):
         for mode in ("both", "words"):
             assert past.prompt(line, mode=mode) == [], line
+
+
+def test_a_question_of_small_words_is_no_small_talk() -> None:
+    for line in ("Where did I go?", "What did I do that night?", "When did I stop?"):
+        assert not gate.asks_nothing(words.all_words(line)), line
 
 
 def test_a_line_that_is_shown_is_not_repeated_by_another(past: Past) -> None:

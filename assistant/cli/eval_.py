@@ -13,7 +13,7 @@ import click
 
 from assistant.app import App
 from assistant.cli.import_ import embed
-from assistant.cli.options import count, file_path, json_option, mode_option, open_app, shortened
+from assistant.cli.options import count, file_path, first_few, json_option, mode_option, open_app, shortened
 from assistant.cli.terminal import Output
 from memory import cases, evaluation
 from memory.cases import CaseFile, Question
@@ -25,7 +25,6 @@ from memory.store import Store
 
 SCHEMA = "assistant.eval/1"
 HITS = 60
-SHOWN_PROBLEMS = 10
 
 
 @click.command()
@@ -88,10 +87,8 @@ def asked(files: Sequence[CaseFile], smalltalk: Path | None) -> list[Question]:
 
 def told_bad(output: Output, bad: Sequence[tuple[Path, Bad]]) -> bool:
     """Tell of the lines that cannot be used, and whether there are any: figures without them would mean nothing."""
-    for path, one in bad[:SHOWN_PROBLEMS]:
-        output.error(f"{path}, line {one.line}: {one.reason}.")
-    if len(bad) > SHOWN_PROBLEMS:
-        output.error(f"... and {len(bad) - SHOWN_PROBLEMS} more lines")
+    for line in first_few([f"{path}, line {one.line}: {one.reason}." for path, one in bad]):
+        output.error(line)
     return bool(bad)
 
 
@@ -135,10 +132,8 @@ def ask_all(
 ) -> list[Result]:
     """Ask what can be measured, and tell of the ids that the memory does not know."""
     wanted, problems = cases.wanted(app.memory.store, questions)
-    for problem in problems[:SHOWN_PROBLEMS]:
-        output.note(problem)
-    if len(problems) > SHOWN_PROBLEMS:
-        output.note(f"... and {len(problems) - SHOWN_PROBLEMS} more such ids")
+    for line in first_few(problems, "such ids"):
+        output.note(line)
     left = [one for one in questions if one.id in wanted and (inject or wanted[one.id].sessions)]
     if not left:
         remedy = "Name ids of this memory; what wants nothing is measured with --inject."

@@ -5,11 +5,9 @@ from pathlib import Path
 import click
 
 from assistant.app import App
-from assistant.cli.options import count, file_path, open_app
+from assistant.cli.options import count, file_path, first_few, open_app
 from assistant.cli.sessions import settle
 from assistant.cli.terminal import Output
-
-SHOWN_PROBLEMS = 10
 
 
 @click.command()
@@ -42,10 +40,8 @@ def command(path: Path, form: str, mine: bool, no_embed: bool, summarize: str) -
     click.echo(f"{', '.join(new)} are new.")
     if report.conflicts:
         output.note(f"There already, with other words, and left as they are: {count(report.conflicts, 'message')}.")
-    for bad in report.bad[:SHOWN_PROBLEMS]:
-        output.error(f"line {bad.line}: {bad.reason}")
-    if len(report.bad) > SHOWN_PROBLEMS:
-        output.error(f"... and {len(report.bad) - SHOWN_PROBLEMS} more lines")
+    for line in first_few([f"line {bad.line}: {bad.reason}" for bad in report.bad]):
+        output.error(line)
     if not no_embed:
         embed(app, output)
     if summarize == "now":

@@ -1,6 +1,6 @@
 """Options and openings that several commands share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +16,8 @@ from memory.session import clean, now
 from memory.store import Store
 
 SENTENCE_CHARS = 120  # of what is quoted beside the data
+
+FEW = 10
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -141,6 +143,12 @@ def settled_session(memory: MemoryManager, name: str) -> Session:
 def count(number: int, noun: str) -> str:
     """A number with its noun: "1 fact", "2 facts"."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def first_few(lines: Sequence[str], noun: str = "lines") -> list[str]:
+    """The first ten of many lines, and how many more there are."""
+    more = [f"... and {len(lines) - FEW} more {noun}"] if len(lines) > FEW else []
+    return [*lines[:FEW], *more]
 
 
 def day(at: datetime) -> str:
