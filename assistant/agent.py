@@ -13,7 +13,7 @@ from assistant.errors import ContextOverflow, Interrupted, LimitReached
 from assistant.prompt import LAST_STEP
 from assistant.reply import Delta, Reply
 from memory.records import ASSISTANT, SYSTEM, Message, Role, ToolCall
-from tools.tool import ToolResult
+from tools.toolbox import ToolResult
 
 Event = Delta | Message | Reply
 Events = Generator[Event, None, None]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from memory.embedding import Embedder
     from memory.index import Index
     from memory.summary import Notes
-    from tools.tool import Toolbox
+    from tools.toolbox import Toolbox
 
 DEFAULT_LOCAL = "smollm2-135m"
 DEFAULT_REMOTE = "gpt-5-mini"
@@ -253,7 +253,7 @@ class App:
     @cached_property
     def toolbox(self) -> "Toolbox":
         """The tools that the model is offered; none where the model table says that it cannot use them."""
-        from tools.tool import Toolbox
+        from tools.toolbox import Toolbox
 
         return Toolbox(self._tools() if self.choice.info.tools else [], self.counter.text, self.settings.tool_tokens)
 

@@ -1,6 +1,8 @@
 """Settings: a frozen value made from defaults, the file config.toml, the environment and flags, later ones winning."""
 
+import math
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -16,7 +18,9 @@ ENVIRONMENT = {
     "models_dir": "ASSISTANT_MODELS_DIR",
     "base_url": "OPENAI_BASE_URL",
     "api_key": "OPENAI_API_KEY",
+    "search_key": "ASSISTANT_SEARCH_KEY",
 }
+SECRETS = ("api_key", "search_key")  # from the environment only, never shown
 
 
 @dataclass(frozen=True)
@@ -30,8 +34,39 @@ class Settings:
     context_tokens: int = field(default=0, metadata={"about": "the model's window in tokens; 0: from the model table"})
     recall_tokens: int = field(default=1000, metadata={"about": "room in tokens for what is recalled before a turn"})
     tool_tokens: int = field(default=2000, metadata={"about": "the most tokens of one tool's result"})
+    tool_seconds: float = field(default=60.0, metadata={"about": "how long one call of a tool may take"})
+    tool_calls: str = field(
+        default="auto",
+        metadata={"about": "how tools are offered: auto, or schema where the model writes no calls by itself"},
+    )
     max_steps: int = field(default=10, metadata={"about": "model calls in one turn"})
-    folders: tuple[str, ...] = field(default=(), metadata={"about": "folders that the tool read_file may read"})
+    max_tokens: int = field(default=0, metadata={"about": "tokens of one turn, prompts and replies; 0: no limit"})
+    max_seconds: float = field(default=0.0, metadata={"about": "how long one turn may take; 0: no limit"})
+    max_usd: float = field(default=0.0, metadata={"about": "what one turn may cost, in USD; 0: no limit"})
+    session_steps: int = field(default=0, metadata={"about": "model calls in one session; 0: no limit"})
+    session_tokens: int = field(default=0, metadata={"about": "tokens of one session, notes included; 0: no limit"})
+    session_seconds: float = field(default=0.0, metadata={"about": "how long a session's turns may take in sum"})
+    session_usd: float = field(default=0.0, metadata={"about": "what one session may cost, in USD; 0: no limit"})
+    price: str = field(
+        default="",
+        metadata={"about": "USD per million tokens where the model table is silent: PROMPT,CACHED,REPLY"},
+    )
+    approve: tuple[str, ...] = field(
+        default=(),
+        metadata={"about": "NAME=ask, allow or deny for a tool or an effect: reads, writes, network, executes"},
+    )
+    folders: tuple[str, ...] = field(default=(), metadata={"about": "folders that the file tools may use"})
+    own_tools: tuple[str, ...] = field(default=(), metadata={"about": "Python files or folders with tools of your own"})
+    shell: bool = field(default=False, metadata={"about": "offer the tool that runs commands, each after your yes"})
+    search: str = field(default="", metadata={"about": "what web_search asks: tavily, brave, or searxng:URL"})
+    search_key: str = field(default="", metadata={"about": "the key of the search service"})
+    private_addresses: bool = field(
+        default=False, metadata={"about": "let pages be fetched from this machine and its own network"}
+    )
+    helpers: int = field(default=4, metadata={"about": "helpers that may work at the same time; 0: none"})
+    show_reasoning: bool = field(default=False, metadata={"about": "show the model's thoughts, dimmed"})
+    otlp_endpoint: str = field(default="", metadata={"about": "where traces go as OpenTelemetry; empty: nowhere"})
+    otlp_content: bool = field(default=False, metadata={"about": "send the words of messages there, too"})
     embedding: str = field(
         default="minilm",
         metadata={"about": "what makes vectors: minilm, multilingual (an extra), or endpoint:NAME of /embeddings"},
@@ -46,11 +81,23 @@ class Settings:
         return Path(self.models_dir).expanduser() if self.models_dir else self.home / "models"
 
 
-NAMES = tuple(one.name for one in fields(Settings) if one.name not in ("home", "api_key"))
+NAMES = tuple(one.name for one in fields(Settings) if one.name not in ("home", *SECRETS))
 KINDS = {one.name: one.type for one in fields(Settings)}
 EMBEDDINGS = ("minilm", "multilingual")  # the embedding models inside this program
 ENDPOINT = "endpoint:"  # before the name of any other: texts go to an endpoint only where that is said
-MINIMA = {"max_steps": 1, "threads": 1, "tool_tokens": 50}
+MINIMA = {"max_steps": 1, "threads": 1, "tool_tokens": 50, "tool_seconds": 1}
+# Texts of a form: what fits whole, and how it is told.
+FORMS = {
+    "embedding": (
+        rf"{'|'.join(EMBEDDINGS)}|{ENDPOINT}.+",
+        f"{', '.join(EMBEDDINGS)}, or {ENDPOINT} and a model's name there",
+    ),
+    "tool_calls": ("auto|schema", "auto or schema"),
+    "search": (r"|tavily|brave|searxng:https?://.+", "tavily, brave, or searxng: and the address of one"),
+    "price": (r"|(\d+(\.\d+)?,){2}\d+(\.\d+)?", "three numbers with commas between them: PROMPT,CACHED,REPLY"),
+    "approve": (r"\w[\w-]*=(ask|allow|deny)", "NAME=ask, NAME=allow or NAME=deny"),
+    "otlp_endpoint": (r"|https?://.+", "an address that begins with http"),
+}
 
 
 def home_folder(environment: Mapping[str, str]) -> Path:
@@ -113,33 +160,44 @@ def known(name: str) -> str:
 def checked(name: str, value: object, called: str) -> object:
     """A value in its setting's type; text is converted where that is exact. Raises BadInput."""
     kind = KINDS[name]
-    if kind is int:
+    if kind is bool:
+        return _switch(value, called)
+    if kind in (int, float):
         return _number(name, value, called)
     if get_args(kind):
         entries = value.split(os.pathsep) if isinstance(value, str) else value
         if isinstance(entries, (list, tuple)) and all(isinstance(one, str) for one in entries):
-            return tuple(one for one in entries if one)
+            return tuple(_formed(name, one, called) for one in entries if one)
     elif isinstance(value, str):
-        return _embedding(value, called) if name == "embedding" else value
+        return _formed(name, value, called)
     raise BadInput(f"{called} cannot be {value!r}.", "It is a list of texts." if get_args(kind) else "It is a text.")
 
 
-def _embedding(value: str, called: str) -> str:
-    if value in EMBEDDINGS or value.removeprefix(ENDPOINT) not in ("", value):
+def _formed(name: str, value: str, called: str) -> str:
+    pattern, form = FORMS.get(name, (".*", ""))
+    if re.fullmatch(pattern, value, re.DOTALL):
         return value
-    raise BadInput(
-        f"{called} cannot be {value!r}.", f"It is {', '.join(EMBEDDINGS)}, or {ENDPOINT} and a model's name there."
-    )
+    raise BadInput(f"{called} cannot be {value!r}.", f"It is {form}.")
 
 
-def _number(name: str, value: object, called: str) -> int:
+def _switch(value: object, called: str) -> bool:
+    found = value if isinstance(value, bool) else {"true": True, "false": False}.get(str(value).lower())
+    if found is None:
+        raise BadInput(f"{called} cannot be {value!r}.", "It is true or false.")
+    return found
+
+
+def _number(name: str, value: object, called: str) -> int | float:
+    whole = KINDS[name] is int
     try:
-        number = int(value) if isinstance(value, str) else value
+        number = (int if whole else float)(value) if isinstance(value, str) else value
     except ValueError:
         number = value
-    if not isinstance(number, int) or isinstance(number, bool) or number < MINIMA.get(name, 0):
-        raise BadInput(f"{called} cannot be {value!r}.", f"It is a whole number from {MINIMA.get(name, 0)} on.")
-    return number
+    kinds = (int,) if whole else (int, float)
+    least = MINIMA.get(name, 0)
+    if not isinstance(number, kinds) or isinstance(number, bool) or not least <= number < math.inf:
+        raise BadInput(f"{called} cannot be {value!r}.", f"It is a {'whole ' if whole else ''}number from {least} on.")
+    return number if whole else float(number)
 
 
 def store(home: Path, name: str, value: str | None) -> None:

@@ -24,7 +24,8 @@ from tests.scripted import (
     rate_limited,
     too_long,
 )
-from tools.tool import Toolbox, tool
+from tools.tool import tool
+from tools.toolbox import Toolbox
 
 
 def add(a: int, b: int) -> int:

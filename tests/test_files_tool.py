@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tools.files import MAX_BYTES, files_tool
-from tools.tool import Toolbox
+from tools.toolbox import Toolbox
 
 
 @pytest.fixture

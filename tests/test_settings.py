@@ -152,34 +152,51 @@ def test_the_file_is_for_its_owner_alone(home: Path) -> None:
 
 
 texts = st.text(st.characters(), max_size=40)  # halves of surrogate pairs too: bytes that are no UTF-8
-values = st.sampled_from(NAMES).flatmap(
-    lambda name: st.tuples(
-        st.just(name),
-        st.integers(MINIMA.get(name, 0), 2**62).map(str)
-        if KINDS[name] is int
-        else st.lists(texts, max_size=3).map(os.pathsep.join)
-        if name == "folders"
-        else st.sampled_from([*EMBEDDINGS, "endpoint:m"])
-        if name == "embedding"
-        else texts,
+formed = {
+    "embedding": [*EMBEDDINGS, "endpoint:m"],
+    "tool_calls": ["auto", "schema"],
+    "search": ["", "brave", "searxng:http://127.0.0.1:1"],
+    "price": ["", "1,0.5,2.25"],
+    "approve": ["", "writes=ask", "web_fetch=deny"],
+    "otlp_endpoint": ["", "http://127.0.0.1:4318"],
+}
+
+
+def of_kind(name: str) -> st.SearchStrategy[tuple[str, Any]]:
+    """A value of a setting as it is typed, and as it is read."""
+    kind, least = KINDS[name], MINIMA.get(name, 0)
+    if kind is int:
+        return st.integers(least, 2**62).map(lambda each: (str(each), each))
+    if kind is float:
+        return st.floats(least, allow_nan=False, allow_infinity=False).map(lambda each: (repr(each), each))
+    if kind is bool:
+        return st.booleans().map(lambda each: (str(each), each))
+    text = st.sampled_from(formed[name]) if name in formed else texts
+    if kind is str:
+        return text.map(lambda each: (each, each))
+    return (
+        st.lists(text, max_size=3)
+        .map(os.pathsep.join)
+        .map(lambda each: (each, tuple(filter(None, each.split(os.pathsep)))))
     )
-)
+
+
+values = st.sampled_from(NAMES).flatmap(lambda name: st.tuples(st.just(name), of_kind(name)))
 
 
 @settings(deadline=None)
 @given(st.lists(values, max_size=4))
-def test_what_is_set_is_read_back_and_what_is_unset_is_a_default(chosen: list[tuple[str, str]]) -> None:
+def test_what_is_set_is_read_back_and_what_is_unset_is_a_default(chosen: list[tuple[str, tuple[str, Any]]]) -> None:
     with TemporaryDirectory() as folder:
         home = Path(folder, "home")
         expected: dict[str, Any] = {}
-        for name, value in chosen:
+        for name, (value, read) in chosen:
             try:
                 store(home, name, value)
             except BadInput:
                 assert any("\ud800" <= each <= "\udfff" for each in value)
                 continue
-            parts = tuple(part for part in value.split(os.pathsep) if part)
-            expected[name] = int(value) if KINDS[name] is int else parts if name == "folders" else value
+            expected[name] = read
         assert loaded(home) == Settings(home, **expected)
         for name in expected:
             store(home, name, None)

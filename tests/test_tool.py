@@ -2,13 +2,16 @@
 
 import json
 import logging
+import signal
+import threading
 from typing import Any, Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tools.tool import Toolbox, tool
+from tools.tool import Effect, Outside, tool
+from tools.toolbox import Prepared, Toolbox
 
 
 def count_bytes(text: str) -> int:
@@ -256,20 +259,108 @@ def test_a_tool_that_raises_gives_one_line_and_the_trace_is_logged(
         """Fail."""
         raise error
 
-    with caplog.at_level(logging.DEBUG, logger="tools.tool"):
+    with caplog.at_level(logging.DEBUG, logger="tools.toolbox"):
         result = box(fails).run("fails", "")
     assert (result.text, result.ok) == (text, False)
     assert caplog.records[0].exc_info is not None
 
 
-@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
-def test_the_owner_can_stop_a_tool(stop: type[BaseException]) -> None:
+def test_the_owner_can_stop_a_tool() -> None:
+    begun = threading.Event()
+
     def waits() -> str:
         """Wait for ever."""
+        begun.set()
+        return str(threading.Event().wait())
+
+    def press() -> None:
+        begun.wait()
+        signal.raise_signal(signal.SIGINT)
+
+    threading.Thread(target=press).start()
+    with pytest.raises(KeyboardInterrupt):
+        box(waits).run("waits", "")
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
+def test_a_tool_cannot_stop_the_program(stop: type[BaseException]) -> None:
+    def leaves() -> str:
+        """Leave."""
         raise stop
 
-    with pytest.raises(stop):
-        box(waits).run("waits", "")
+    result = box(leaves).run("leaves", "")
+    assert (result.text, result.ok) == (f"leaves failed: RuntimeError: it raised {stop.__name__}", False)
+
+
+def test_a_tool_that_hangs_is_given_up_by_its_own_limit_and_that_of_the_turn() -> None:
+    def hangs() -> str:
+        """Hang."""
+        return str(threading.Event().wait())
+
+    toolbox = Toolbox([tool(hangs, timeout_s=0.02)], count_bytes, 200)
+    told = "hangs was given up after 0.02 s; what it had begun may still go on."
+    assert toolbox.run("hangs", "").text == told
+    prepared = toolbox.prepare("hangs", "")
+    assert isinstance(prepared, Prepared)
+    assert toolbox.perform(prepared, timeout_s=0.01).text == told.replace("0.02", "0.01")
+    slow = Toolbox([tool(hangs)], count_bytes, 200, timeout_s=0.03)
+    assert slow.run("hangs", "").text == told.replace("0.02", "0.03")
+
+
+def test_only_what_was_shown_is_run() -> None:
+    world, ran = ["before"], []
+
+    def change(name: str) -> str:
+        """Change the world."""
+        ran.append(name)
+        return "changed"
+
+    toolbox = Toolbox([tool(change, preview=lambda name: f"{world[0]} -> {name}")], count_bytes, 200)
+    prepared = toolbox.prepare("change", '{"name": "after"}')
+    assert isinstance(prepared, Prepared)
+    assert prepared.shown == "before -> after"
+    world[0] = "another"
+    refused = toolbox.perform(prepared)
+    assert (refused.text, refused.ok) == ("change was not run: what it would change is not what was shown.", False)
+    assert not ran
+    world[0] = "before"
+    assert toolbox.perform(prepared).text == "changed"
+
+
+def test_a_call_without_a_preview_shows_its_checked_arguments_whole() -> None:
+    prepared = box(search).prepare("search", '{"query": "ü\\n", "limit": 3.0}')
+    assert isinstance(prepared, Prepared)
+    assert json.loads(prepared.shown) == prepared.arguments == {"query": "ü\n", "limit": 3}
+
+
+def test_a_preview_that_refuses_is_told_to_the_model() -> None:
+    def refuses(name: str) -> str:
+        raise ValueError(f"there is no {name}")
+
+    def change(name: str) -> str:
+        """Change."""
+        return name
+
+    told = Toolbox([tool(change, preview=refuses)], count_bytes, 200).run("change", '{"name": "file"}')
+    assert (told.text, told.ok) == ("change failed: there is no file", False)
+
+
+@pytest.mark.parametrize(
+    ("effects", "given", "outside"),
+    [
+        (frozenset(), "own words", False),
+        (frozenset(), Outside("a page's words"), True),
+        (frozenset({"network"}), "own words", True),
+    ],
+)
+def test_a_result_tells_whether_it_may_hold_foreign_words(
+    effects: frozenset[Effect], given: str, outside: bool
+) -> None:
+    def gives() -> str:
+        """Give."""
+        return given
+
+    assert Toolbox([tool(gives, effects)], count_bytes, 200).run("gives", "").outside is outside
 
 
 @pytest.mark.parametrize(

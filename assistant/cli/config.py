@@ -27,8 +27,12 @@ def list_() -> None:
         if one.name in settings_file.NAMES:
             text = shown(getattr(settings, one.name))
             rows.append((one.name, text, sources.get(one.name, "default"), one.metadata["about"]))
-    about = "the endpoint's key: from the environment only, never shown"
-    rows.append(("api_key", "set" if settings.api_key else "", sources.get("api_key", "default"), about))
+    for one in fields(settings):
+        if one.name in settings_file.SECRETS:
+            about = f"{one.metadata['about'].partition(';')[0]}: from the environment only, never shown"
+            rows.append(
+                (one.name, "set" if getattr(settings, one.name) else "", sources.get(one.name, "default"), about)
+            )
     Output().table(["setting", "value", "from", "what it is"], rows)
 
 

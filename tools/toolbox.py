@@ -1,0 +1,214 @@
+"""A toolbox runs the calls of a model and always answers with text.
+
+It never raises for what a model wrote or a tool did: the answer says what was wrong, so that the model can mend its
+call.
+"""
+
+import json
+import logging
+import math
+import re
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from queue import Empty, Queue
+from typing import Any
+
+from tools.arguments import RefusedError, checked, quoted, similar
+from tools.tool import Outside, Tool
+
+log = logging.getLogger(__name__)
+
+TIMEOUT_S = 60.0
+# Longer results are cut before they are counted: tokenising megabytes takes seconds. Text of more characters
+# a token than this is nearly all blanks.
+CHARACTERS_PER_TOKEN = 8
+REASON_CHARACTERS = 500
+
+_UNSAFE = re.compile(r"[\x00\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """What a call gave. `text` is for the model; `ok` is False where the call was refused or failed.
+
+    `outside`: it holds, or may hold, words that are nobody's here: of a page, a file, another program.
+    """
+
+    text: str
+    ok: bool
+    outside: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A call that can be run: the tool, its arguments as they were checked, and what its owner is shown of it."""
+
+    tool: Tool
+    arguments: Mapping[str, Any]
+    shown: str
+
+
+class Toolbox:
+    """The tools of one conversation, run by name, with every answer held under a limit of tokens and of time."""
+
+    def __init__(
+        self,
+        tools: Sequence[Tool],
+        count: Callable[[str], int],
+        limit_tokens: int,
+        timeout_s: float = TIMEOUT_S,
+    ) -> None:
+        """Keep the tools in the order given. `count` gives a text's tokens.
+
+        Raises ValueError if two tools share a name, or if the limit is too small for the note that marks a cut.
+        """
+        self.tools = tuple(tools)
+        self.names = tuple(each.name for each in tools)
+        if len(set(self.names)) < len(self.names):
+            raise ValueError(f"two tools share a name: {', '.join(self.names)}")
+        if count(_cut_note(987_654_321_987)) > limit_tokens:
+            raise ValueError(f"a limit of {limit_tokens} tokens is too small for a tool's result")
+        self._count = count
+        self._limit_tokens = limit_tokens
+        self._timeout_s = timeout_s
+
+    def schemas(self) -> list[dict[str, Any]]:
+        """Return all tools as OpenAI's chat API wants them described, always in the same order."""
+        return [each.schema() for each in self.tools]
+
+    def run(self, name: str, arguments: str) -> ToolResult:
+        """Run one call as the model wrote it; `arguments` is JSON text, and empty text means no arguments.
+
+        Whatever is wrong becomes a result with ok=False: an unknown tool, broken arguments, one that raises or
+        hangs.
+        """
+        prepared = self.prepare(name, arguments)
+        return self.perform(prepared) if isinstance(prepared, Prepared) else prepared
+
+    def prepare(self, name: str, arguments: str) -> Prepared | ToolResult:
+        """Check a call without running it: what would run, and what its owner is shown; or why it cannot be run."""
+        try:
+            called = self._tool(name)
+            values = checked(name, called.parameters, arguments)
+            shown = called.preview(**values) if called.preview else _pretty(values)
+            return Prepared(called, values, _UNSAFE.sub("\N{REPLACEMENT CHARACTER}", shown))
+        except RefusedError as error:
+            return self._result(str(error), ok=False)
+        except Exception as error:  # noqa: BLE001  tools are anybody's code; it is told and logged
+            return self._failed(name, error)
+
+    def perform(self, prepared: Prepared, timeout_s: float = math.inf) -> ToolResult:
+        """Run a prepared call, for at most `timeout_s` and its own limit. Only what was shown is run.
+
+        A ValueError is a tool's own word to the model; of any other exception its type is named too.
+        """
+        called = prepared.tool
+        limit_s = min(timeout_s, self._timeout_s if called.timeout_s is None else called.timeout_s)
+        try:
+            if called.preview and called.preview(**prepared.arguments) != prepared.shown:
+                return self._result(f"{called.name} was not run: what it would change is not what was shown.", ok=False)
+            given = _in_time(partial(called.run, **prepared.arguments), limit_s)
+            outside = bool(called.effects) or isinstance(given, Outside)
+            return self._result(_text(given), ok=True, outside=outside)
+        except _TimeUpError:
+            late = f"{called.name} was given up after {limit_s:g} s; what it had begun may still go on."
+            return self._result(late, ok=False)
+        except Exception as error:  # noqa: BLE001  tools are anybody's code; it is told and logged
+            return self._failed(called.name, error, outside=bool(called.effects))
+
+    def _tool(self, name: str) -> Tool:
+        for each in self.tools:
+            if each.name == name:
+                return each
+        there_are = f"the tools are: {', '.join(self.names)}" if self.names else "there are no tools"
+        raise RefusedError(f'There is no tool "{quoted(name)}"{similar(name, self.names)}; {there_are}.')
+
+    def _failed(self, name: str, error: Exception, outside: bool = False) -> ToolResult:
+        log.debug("the tool %s failed", name, exc_info=True)
+        return self._result(f"{name} failed: {_reason(error)}", ok=False, outside=outside)
+
+    def _result(self, text: str, ok: bool, outside: bool = False) -> ToolResult:
+        return ToolResult(self._capped(_UNSAFE.sub("\N{REPLACEMENT CHARACTER}", text)), ok, outside)
+
+    def _capped(self, text: str) -> str:
+        """Return the text, or its head and tail with a note between them, within the limit."""
+        kept = min(len(text), self._limit_tokens * CHARACTERS_PER_TOKEN)
+        shown = _cut(text, kept)
+        while kept > 0 and (tokens := self._count(shown)) > self._limit_tokens:
+            # A little less than the share that would fit: the rest may be denser, and each count costs time.
+            kept = int(kept * self._limit_tokens / tokens * 0.95)
+            shown = _cut(text, kept)
+        return shown
+
+
+class _TimeUpError(Exception):
+    """A call took longer than it may. Not a TimeoutError, which a tool may raise for reasons of its own."""
+
+
+def _in_time(run: Callable[[], Any], limit_s: float) -> Any:
+    """What `run` gives, or what it raises, or _TimeUpError after so many seconds.
+
+    Python cannot end a thread. One that hangs is left behind; being a daemon, it does not keep the program from ending.
+    """
+    done: Queue[tuple[Any, Exception | None]] = Queue()
+
+    def work() -> None:
+        try:
+            done.put((run(), None))
+        except Exception as error:  # noqa: BLE001  raised again where it is waited for
+            done.put((None, error))
+        except BaseException as error:  # noqa: BLE001  a tool may not end the program
+            done.put((None, RuntimeError(f"it raised {type(error).__name__}")))
+
+    threading.Thread(target=work, daemon=True, name="tool").start()
+    try:
+        given, error = done.get(timeout=min(limit_s, threading.TIMEOUT_MAX))
+    except Empty:
+        raise _TimeUpError from None
+    if error is not None:
+        raise error
+    return given
+
+
+def _pretty(values: Mapping[str, Any]) -> str:
+    """Arguments as their owner is shown them, whole."""
+    return json.dumps(values, ensure_ascii=False, indent=2)
+
+
+def _text(value: object) -> str:
+    """Return a tool's return value as text. Raises TypeError or ValueError for what JSON cannot carry."""
+    match value:
+        case str():
+            return value
+        case bytes() | bytearray():
+            return f"({len(value):,} bytes that are not text)"
+        case None:
+            return "(done; there is nothing to show)"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _reason(error: Exception) -> str:
+    """Return an exception as one short line."""
+    try:
+        said = " ".join(str(error).split())[:REASON_CHARACTERS]
+    except Exception as worse:
+        log.debug("a %s cannot be shown", type(error).__name__, exc_info=True)
+        said = f"(its message cannot be shown: {type(worse).__name__})"
+    kind = type(error).__name__
+    if not said:
+        return kind
+    return said if isinstance(error, ValueError) else f"{kind}: {said}"
+
+
+def _cut(text: str, kept: int) -> str:
+    """Keep that many characters, two thirds of them from the head, and say how many were left out."""
+    if kept >= len(text):
+        return text
+    tail = kept // 3
+    return text[: kept - tail] + _cut_note(len(text) - kept) + text[len(text) - tail :]
+
+
+def _cut_note(characters: int) -> str:
+    return f"\n[... {characters:,} characters left out ...]\n"
