@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, Any
 from assistant import settings as settings_file
 from assistant.errors import ModelError, ModelUnreachable, SchemaRefused
 from assistant.settings import EMBEDDINGS, ENDPOINT, Settings
+from memory.errors import BadInput
 from memory.files import private_file
 from memory.manager import MemoryManager
 from memory.tokens import Counter, encoding_for
 
 if TYPE_CHECKING:
     from assistant.chat import Chat
+    from assistant.limits import Meter
     from assistant.llm import Endpoint
     from assistant.local import LocalEndpoint
-    from assistant.models import ModelInfo
+    from assistant.models import ModelInfo, Prices
     from memory.embedding import Embedder
     from memory.index import Index
     from memory.summary import Notes
@@ -248,6 +250,45 @@ class App:
         """At most half of the window: ASSISTANT_CONTEXT_TOKENS may be less than what the table keeps free."""
         return min(self.choice.info.reply_tokens, self._window // 2)
 
+    # ------------------------------------------------------------------ limits
+
+    @property
+    def prices(self) -> "Prices | None":
+        """What the chosen model's tokens cost: nothing inside this program, else the setting's or the table's word."""
+        from assistant.models import Prices
+
+        if self.choice.embedded:
+            return Prices(0.0, None, 0.0, None, "", "inside this program")
+        if self.settings.price:
+            prompt, cached, completion = map(float, self.settings.price.split(","))
+            return Prices(prompt, cached, completion, None, "", "the setting price")
+        return self.choice.info.prices
+
+    def check_price(self) -> None:
+        """Raise BadInput where a limit of money cannot be kept, since nobody knows the price."""
+        chosen = self.settings
+        if (chosen.max_usd or chosen.session_usd) and self.prices is None:
+            raise BadInput(
+                f"The price of {self.choice.name} is unknown, so a limit of money cannot be kept.",
+                "Set `price`, or set max_usd and session_usd to 0.",
+            )
+
+    def session_meter(self, session_id: str = "") -> "Meter":
+        """Counts what a session spends, from what it has spent so far on."""
+        from assistant.limits import Limits, Meter
+
+        chosen = self.settings
+        limits = Limits(chosen.session_steps, chosen.session_tokens, chosen.session_seconds, chosen.session_usd)
+        return Meter("session", limits, self.prices, spent=self.memory.receipts.spent("session_id", session_id))
+
+    def turn_meter(self, above: "Meter", turn: int = 0) -> "Meter":
+        """Counts what a turn spends, as its session does; of a paused one (its `seq`) from its steps so far on."""
+        from assistant.limits import Limits, Meter
+
+        chosen = self.settings
+        limits = Limits(chosen.max_steps, chosen.max_tokens, chosen.max_seconds, chosen.max_usd)
+        return Meter("turn", limits, self.prices, above, self.memory.receipts.spent("turn", turn))
+
     # ------------------------------------------------------------------ what is made of them
 
     @cached_property
@@ -255,7 +296,8 @@ class App:
         """The tools that the model is offered; none where the model table says that it cannot use them."""
         from tools.toolbox import Toolbox
 
-        return Toolbox(self._tools() if self.choice.info.tools else [], self.counter.text, self.settings.tool_tokens)
+        tools = self._tools() if self.choice.info.tools else []
+        return Toolbox(tools, self.counter.text, self.settings.tool_tokens, self.settings.tool_seconds)
 
     @cached_property
     def schema_tokens(self) -> int:
@@ -327,7 +369,7 @@ class EndpointWriter:
         from assistant.recorder import NotesRecorder
 
         self._app, self._away = app, away
-        self._recorder = NotesRecorder(memory, session_id, app.choice.name)
+        self._recorder = NotesRecorder(memory, session_id, app.choice.name, app.prices)
         self.name = app.choice.name
         self.context_tokens = app.context_tokens(memory)
 

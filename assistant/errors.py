@@ -7,7 +7,8 @@ memory.errors.Failure        1
   ModelError                 1   the endpoint refused the request; its message is passed on
     ContextOverflow          1   the endpoint says that the prompt is too long
     SchemaRefused            1   the endpoint cannot answer in a JSON schema
-  LimitReached               5   a limit of steps, tokens or money stopped the turn
+  LimitReached               5   a limit of steps, tokens, time or money stopped the turn
+  Paused                     6   the turn waits for its owner's approval
   Interrupted              130   Ctrl-C
 """
 
@@ -45,9 +46,15 @@ class SchemaRefused(ModelError):
 
 
 class LimitReached(Failure):
-    """A limit of steps, tokens or money stopped the turn."""
+    """A limit of steps, tokens, time or money stopped the turn."""
 
     exit_code = 5
+
+
+class Paused(Failure):
+    """The turn waits for its owner's approval; it goes on where it stands once that is given."""
+
+    exit_code = 6
 
 
 class Interrupted(Failure):

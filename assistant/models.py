@@ -102,9 +102,8 @@ def local_files() -> list[LocalFile]:
     return sorted(files, key=lambda file: file.bytes)
 
 
-def cost(info: ModelInfo, prompt: int, cached: int, completion: int) -> float | None:
+def cost(prices: Prices | None, prompt: int, cached: int, completion: int) -> float | None:
     """Return the USD for these tokens, or None if the price is unknown. `prompt` includes the `cached` tokens."""
-    prices = info.prices
     if prices is None or (prices.up_to_prompt_tokens is not None and prompt > prices.up_to_prompt_tokens):
         return None
     cached_price = prices.prompt if prices.cached is None else prices.cached

@@ -3,16 +3,18 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
+from assistant.acting import Acted
 from assistant.llm import Ended
+from assistant.models import Prices, cost
 from assistant.prompt import LAST_STEP, MEMORY_INTRO, PERSONA
 from assistant.references import Basis, Sources, rebuilt, referred
 from memory.deltas import decoded
 from memory.manager import MemoryManager, Recalled
-from memory.receipts import Purpose, Receipt
-from memory.records import Message
+from memory.receipts import CallRow, Purpose, Receipt
+from memory.records import Message, Outcome
 from memory.session import LiveSession, now
 
 OURS = (PERSONA, MEMORY_INTRO, LAST_STEP)  # what of the program's own words stands between texts of the memory
@@ -21,18 +23,22 @@ OURS = (PERSONA, MEMORY_INTRO, LAST_STEP)  # what of the program's own words sta
 class TurnRecorder:
     """The receipts of a conversation's turns. It belongs to the thread of its memory."""
 
-    def __init__(self, memory: MemoryManager, session: LiveSession, model: str) -> None:
-        self._memory, self._session, self._model = memory, session, model
+    def __init__(self, memory: MemoryManager, session: LiveSession, model: str, prices: Prices | None) -> None:
+        self._memory, self._session, self._model, self._prices = memory, session, model, prices
         self._notes: dict[str, str] = {}  # id of a system message -> its name in receipts
-        self._begin(0)
+        self._acted: dict[str, Acted] = {}  # by the id of the call, until its answer is stored
+        self.go_on(0)
 
-    def _begin(self, turn: int) -> None:
-        self._turn, self._step = turn, 0
+    def go_on(self, turn: int) -> None:
+        """Begin the turn of this user message (its `seq`), or go on with it after a pause."""
+        made = self._memory.receipts.of_turn(turn) if turn else []
+        self._turn, self._step = turn, len(made)
+        self._last = made[-1].seq if made else 0
         self._before: tuple[int, Sequence[Mapping[str, Any]]] | None = None
 
     def looked(self, asked: Message, recalled: Recalled, note: Message | None) -> None:
         """Begin a turn: what the past said to its stored user message, and the system message made of it, if any."""
-        self._begin(asked.seq)
+        self.go_on(asked.seq)
         name = self._memory.receipts.looked(
             asked, recalled.hits, recalled.cut, note.content if note else "", OURS, recalled.gate, recalled.trouble
         )
@@ -45,20 +51,32 @@ class TurnRecorder:
         basis = Basis(stored, shown, self._notes, OURS, self._before)
         self._step += 1
         seq = _begun(self._memory, request, body, basis, self._session.id, self._turn, self._step, self._model)
-        self._before = (seq, request["messages"])
-        return lambda outcome: self._memory.receipts.end(seq, outcome)
+        self._before, self._last = (seq, request["messages"]), seq
+        return partial(_ended, self._memory, seq, self._prices)
 
-    def answered(self, message: Message) -> None:
-        """Note the stored message that came of the last call."""
-        if self._before:
-            self._memory.receipts.answered(self._before[0], message)
+    def acted(self, acted: Acted) -> None:
+        """Hold what came of a call until its answer is stored."""
+        self._acted[acted.call.id] = acted
+
+    def stored(self, message: Message) -> None:
+        """Note a message that came of the last call of the model, or answers one of its calls of tools."""
+        receipts = self._memory.receipts
+        if message.role == "assistant" and self._last:
+            receipts.answered(self._last, message)
+        if acted := self._acted.pop(message.tool_call_id or "", None):
+            result = acted.result
+            row = CallRow(
+                self._last, acted.call.id, acted.call.name, result.ok, result.outside, acted.decision, acted.ms,
+                result=message.seq,
+            )  # fmt: skip
+            receipts.acted(row)
 
 
 class NotesRecorder:
     """The receipts of the calls that write the notes on one session."""
 
-    def __init__(self, memory: MemoryManager, session_id: str, model: str) -> None:
-        self._memory, self._session_id, self._model = memory, session_id, model
+    def __init__(self, memory: MemoryManager, session_id: str, model: str, prices: Prices | None) -> None:
+        self._memory, self._session_id, self._model, self._prices = memory, session_id, model, prices
         self._step = 0
 
     def sending(self, instructions: str, request: Mapping[str, Any], body: bytes) -> Ended:
@@ -69,7 +87,15 @@ class NotesRecorder:
         basis = Basis(self._memory.store.transcript(self._session_id), constants=[instructions])
         self._step += 1
         seq = _begun(self._memory, request, body, basis, self._session_id, None, self._step, self._model)
-        return lambda outcome: self._memory.receipts.end(seq, outcome)
+        return partial(_ended, self._memory, seq, self._prices)
+
+
+def _ended(memory: MemoryManager, seq: int, prices: Prices | None, outcome: Outcome) -> None:
+    """Write down how a call ended, with what it cost."""
+    usd = None
+    if outcome.prompt_tokens is not None and outcome.completion_tokens is not None:
+        usd = cost(prices, outcome.prompt_tokens, outcome.cached_tokens or 0, outcome.completion_tokens)
+    memory.receipts.end(seq, outcome, usd)
 
 
 def _begun(

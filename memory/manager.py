@@ -18,7 +18,7 @@ from memory import answering
 from memory import recall as recalling
 from memory.entries import entries
 from memory.files import locked, private_folder
-from memory.records import USER, Cut, Fact, Hit, Message, Scope, Session, Summary
+from memory.records import USER, Cut, Fact, Hit, Message, Role, Scope, Session, Summary
 from memory.rows import from_text
 from memory.session import Clock, LiveSession, abandoned, clean, new_message_id, new_session_id, now
 from memory.store import Store
@@ -96,6 +96,16 @@ class MemoryManager:
     def begin(self, model: str) -> LiveSession:
         """A new conversation with `model`. Nothing is written before its first message."""
         return LiveSession(self.store, self.counter, self.locks, model, self._clock)
+
+    def resume(self, session_id: str, model: str) -> LiveSession:
+        """The session of this id, to go on with `model`: with what was recalled in it, as far as that is still there.
+
+        Raises BadInput where another process is at it.
+        """
+        session = self.begin(model)
+        notes, shows = self.receipts.notes_of(session_id)
+        session.resume(session_id, notes, shows)
+        return session
 
     # ------------------------------------------------------------------ recall
 
@@ -184,17 +194,21 @@ class MemoryManager:
 
     # ------------------------------------------------------------------ by hand
 
-    def note(self, text: str) -> Fact:
-        """Keep what the owner says by hand: a session of one message, and the fact that it is."""
+    def note(self, text: str, origin: str = USER) -> Fact:
+        """Keep what the owner says by hand: a session of one message, and the fact that it is.
+
+        Another `origin` says that the owner only agreed to it: then it is the assistant's message, and marked so.
+        """
         from memory.extract import fact_id, shortened
 
         at, session_id = self._clock(), new_session_id(self._clock())
+        role: Role = "user" if origin == USER else "assistant"
         said = clean(text.strip())
         message = Message(
-            new_message_id(), session_id, "user", said, at, USER, tokens=self.counter.message("user", said)
+            new_message_id(), session_id, role, said, at, origin, tokens=self.counter.message(role, said)
         )  # fmt: skip
         fact = Fact(
-            fact_id(session_id, said, [message.id]), session_id, said, "fact", at, (message.id,), said, USER,
+            fact_id(session_id, said, [message.id]), session_id, said, "fact", at, (message.id,), said, origin,
             tokens=self.counter.text(said),
         )  # fmt: skip
         session = Session(session_id, at, title=shortened(said, 60), ended_at=at, state="summarised")

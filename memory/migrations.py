@@ -279,9 +279,95 @@ def m004_receipts(db: "Database") -> None:
     db.executescript(RECEIPTS)
 
 
+# The loop: what calls of tools came to, what waits for its owner, plans; and receipts for plans and helpers as well.
+LOOP = """
+CREATE TABLE receipts_new (                 -- one row a request, written before it is sent
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  session_id TEXT NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
+  purpose TEXT NOT NULL CHECK (purpose IN ('turn', 'notes', 'plan', 'helper')),
+  turn INTEGER,                             -- the user message's seq; NULL: notes
+  step INTEGER NOT NULL,                    -- counted in the turn, the helper or the writing of the notes; from 1
+  parent INTEGER,                           -- of a helper: the receipt of the step that called it
+  helper INTEGER,                           -- and its number in the turn, from 1
+  at TEXT NOT NULL,
+  model TEXT NOT NULL,
+  bytes INTEGER NOT NULL,                   -- of the request's body
+  sha256 TEXT NOT NULL,                     -- of the same
+  request TEXT NOT NULL,                    -- JSON: the body in references
+  answer INTEGER,                           -- the assistant message's seq
+  said TEXT,                                -- the answer's text where it is no message of the session
+  prompt_tokens INTEGER,                    -- these three as the endpoint counts
+  completion_tokens INTEGER,
+  cached_tokens INTEGER,
+  usd REAL,                                 -- what it cost; NULL: unknown
+  ms INTEGER,                               -- until the reply's end; NULL: the process ended before
+  finish TEXT,                              -- the endpoint's word, or broken, or interrupted
+  error TEXT,
+  retries INTEGER                           -- how often the same was sent again
+);
+INSERT INTO receipts_new (seq, session_id, purpose, turn, step, at, model, bytes, sha256, request, answer,
+  prompt_tokens, completion_tokens, cached_tokens, ms, finish, error, retries)
+  SELECT seq, session_id, purpose, turn, step, at, model, bytes, sha256, request, answer,
+    prompt_tokens, completion_tokens, cached_tokens, ms, finish, error, retries FROM receipts;
+DROP TABLE receipts;
+ALTER TABLE receipts_new RENAME TO receipts;
+CREATE INDEX receipts_session ON receipts (session_id);
+CREATE INDEX receipts_turn ON receipts (turn);
+CREATE INDEX receipts_at ON receipts (at);
+
+CREATE TABLE calls (                        -- what came of a call of a tool
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  receipt INTEGER NOT NULL REFERENCES receipts (seq) ON DELETE CASCADE,
+  call_id TEXT NOT NULL,
+  name TEXT NOT NULL,
+  arguments TEXT,                           -- NULL: as they stand in the answer's message
+  result INTEGER,                           -- the tool message's seq
+  said TEXT,                                -- the result's text where it is no message of the session
+  ok INTEGER NOT NULL,
+  outside INTEGER NOT NULL,                 -- 1: it may hold foreign words
+  decision TEXT NOT NULL,                   -- who let it run, or why it did not
+  ms INTEGER NOT NULL
+);
+CREATE INDEX calls_receipt ON calls (receipt);
+CREATE INDEX calls_result ON calls (result);
+
+CREATE TABLE pending (                      -- what waits for its owner's yes
+  id TEXT PRIMARY KEY NOT NULL,
+  session_id TEXT NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
+  turn INTEGER NOT NULL,                    -- the user message's seq
+  kind TEXT NOT NULL CHECK (kind IN ('call', 'plan')),
+  call_id TEXT NOT NULL DEFAULT '',
+  name TEXT NOT NULL DEFAULT '',
+  shown TEXT NOT NULL,                      -- exactly this is approved
+  why TEXT NOT NULL,                        -- the rule by which it waits
+  at TEXT NOT NULL,
+  decision TEXT CHECK (decision IN ('approved', 'denied')),
+  decided_at TEXT,
+  note TEXT NOT NULL DEFAULT ''             -- what the owner said with it
+);
+CREATE INDEX pending_session ON pending (session_id);
+
+CREATE TABLE plans (
+  turn INTEGER PRIMARY KEY NOT NULL,        -- the user message's seq
+  session_id TEXT NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
+  at TEXT NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('proposed', 'working', 'done', 'stopped', 'refused')),
+  steps TEXT NOT NULL,                      -- JSON: [{"text", "state", "result"}]
+  replanned INTEGER NOT NULL DEFAULT 0      -- how often
+);
+CREATE INDEX plans_session ON plans (session_id);
+"""
+
+
+def m005_loop(db: "Database") -> None:
+    """The log of calls, what waits for approval, and plans."""
+    db.executescript(LOOP)
+
+
 MIGRATIONS: tuple[Callable[["Database"], None], ...] = (
     m001_first,
     m002_words,
     m003_embedding_models,
     m004_receipts,
+    m005_loop,
 )

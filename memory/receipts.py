@@ -8,19 +8,19 @@ was forgotten since is gone here, too.
 import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
 from memory import deltas, recall
 from memory.deltas import Piece
 from memory.entries import Entry, entries
-from memory.records import Cut, Hit, Message, Outcome
+from memory.records import Cut, Hit, Message, Outcome, Spent
 from memory.rows import as_message, from_text, to_text
 from memory.store import Store
 from memory.units import LETTERS, parsed, unit_id
 
-Purpose = Literal["turn", "notes"]
+Purpose = Literal["turn", "notes", "plan", "helper"]
 
 ERROR_CHARACTERS = 200  # of an endpoint's own words
 
@@ -29,7 +29,9 @@ ERROR_CHARACTERS = 200  # of an endpoint's own words
 class Receipt:
     """One request: where it belongs, what it was made of (`request`, see assistant/references.py), how it ended.
 
-    `outcome` is None while the call lasts, and for ever where the process was killed in it.
+    `outcome` is None while the call lasts, and for ever where the process was killed in it. `usd` is None where the
+    price is unknown. A helper's has the receipt of the step that called it as `parent`, and its number in the turn.
+    What was answered is the message `answer`, or the text `said` where it is no message of the session.
     """
 
     seq: int
@@ -44,6 +46,30 @@ class Receipt:
     request: Mapping[str, Any]
     answer: int | None = None
     outcome: Outcome | None = None
+    parent: int | None = None
+    helper: int | None = None
+    said: str | None = None
+    usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallRow:
+    """What came of a call of a tool in the step `receipt`.
+
+    `result` is the tool message's `seq`; `arguments` and `said`, its text, stand here only where they are in no message
+    of the session. `decision` says who let it run, or why it did not.
+    """
+
+    receipt: int
+    call_id: str
+    name: str
+    ok: bool
+    outside: bool
+    decision: str
+    ms: int
+    arguments: str | None = None
+    result: int | None = None
+    said: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,25 +174,37 @@ class Receipts:
             "bytes": receipt.bytes,
             "sha256": receipt.sha256,
             "request": _json(receipt.request),
+            "parent": receipt.parent,
+            "helper": receipt.helper,
         }
         with self._store.writing() as db:
             seq = db.table("receipts").insert(row).last_rowid
         assert seq is not None
         return int(seq)
 
-    def end(self, seq: int, outcome: Outcome) -> None:
-        """Write down how a call ended."""
+    def end(self, seq: int, outcome: Outcome, usd: float | None = None) -> None:
+        """Write down how a call ended, and what it cost."""
         sql = """UPDATE receipts SET ms = ?, finish = ?, error = ?, retries = ?, prompt_tokens = ?,
-                 completion_tokens = ?, cached_tokens = ? WHERE seq = ?"""
+                 completion_tokens = ?, cached_tokens = ?, usd = ? WHERE seq = ?"""
         tokens = (outcome.prompt_tokens, outcome.completion_tokens, outcome.cached_tokens)
         error = outcome.error[:ERROR_CHARACTERS]
         with self._store.writing() as db:
-            db.execute(sql, [outcome.ms, outcome.finish, error, outcome.retries, *tokens, seq])
+            db.execute(sql, [outcome.ms, outcome.finish, error, outcome.retries, *tokens, usd, seq])
 
     def answered(self, seq: int, message: Message) -> None:
         """Write down which stored message came of a call."""
         with self._store.writing() as db:
             db.execute("UPDATE receipts SET answer = ? WHERE seq = ?", [message.seq, seq])
+
+    def answered_with(self, seq: int, text: str) -> None:
+        """Write down the words of an answer that becomes no message of the session."""
+        with self._store.writing() as db:
+            db.execute("UPDATE receipts SET said = ? WHERE seq = ?", [text, seq])
+
+    def acted(self, call: CallRow) -> None:
+        """Write down what came of a call."""
+        with self._store.writing() as db:
+            db.table("calls").insert(asdict(call))
 
     # ------------------------------------------------------------------ reading
 
@@ -188,7 +226,11 @@ class Receipts:
         return self._store.number("SELECT max(turn) FROM receipts WHERE session_id = ?", [session_id]) or None
 
     def of_turn(self, turn: int) -> list[Receipt]:
-        """The calls of a turn, in order."""
+        """The calls of a turn's own loop, in order."""
+        return [one for one in self.all_of_turn(turn) if one.purpose == "turn"]
+
+    def all_of_turn(self, turn: int) -> list[Receipt]:
+        """The calls of a turn, those for its plan and of its helpers among them, in order."""
         rows = self._store.rows("SELECT * FROM receipts WHERE turn = ? ORDER BY seq", [turn])
         return [_as_receipt(dict(row)) for row in rows]
 
@@ -196,6 +238,20 @@ class Receipts:
         """The calls that wrote the notes on a session, in order."""
         sql = "SELECT * FROM receipts WHERE session_id = ? AND purpose = 'notes' ORDER BY seq"
         return [_as_receipt(dict(row)) for row in self._store.rows(sql, [session_id])]
+
+    def spent(self, column: Literal["session_id", "turn"], value: object) -> Spent:
+        """What the calls of a session or a turn took, helpers and notes included."""
+        sql = f"""SELECT count(*), coalesce(sum(prompt_tokens + completion_tokens), 0), coalesce(sum(ms), 0) / 1000.0,
+                  CASE WHEN count(*) = count(usd) THEN coalesce(sum(usd), 0) END
+                  FROM receipts WHERE {column} = ? AND ms IS NOT NULL"""
+        return Spent(*self._store.rows(sql, [value])[0])
+
+    def calls_of(self, receipt: int) -> list[CallRow]:
+        """The calls of a step, in order."""
+        rows = self._store.rows("SELECT * FROM calls WHERE receipt = ? ORDER BY seq", [receipt])
+        kept = CallRow.__dataclass_fields__
+        found = [{name: row[name] for name in kept} for row in rows]
+        return [CallRow(**one | {"ok": bool(one["ok"]), "outside": bool(one["outside"])}) for one in found]
 
     def receipt(self, seq: int) -> Receipt:
         """The receipt of this number, which must be there."""
@@ -235,6 +291,17 @@ class Receipts:
         rows = self._store.rows("SELECT note FROM recalls WHERE turn = ?", [int(unit[1:])])
         pieces: list[Piece] | None = json.loads(rows[0][0]) if rows else None
         return pieces
+
+    def notes_of(self, session_id: str) -> tuple[dict[int, str], dict[int, tuple[str, ...]]]:
+        """The system messages that were made for a session's user messages, by their `seq`, and the units in each."""
+        rows = self._store.rows("SELECT turn, note FROM recalls WHERE session_id = ? AND note <> '[]'", [session_id])
+        notes = {row["turn"]: deltas.decoded(json.loads(row["note"]), self.text) for row in rows}
+        found = self._store.rows(
+            "SELECT turn, unit FROM candidates WHERE reason = '' AND turn IN (SELECT value FROM json_each(?))",
+            [json.dumps(sorted(notes))],
+        )
+        shows = {turn: tuple(row["unit"] for row in found if row["turn"] == turn) for turn in notes}
+        return notes, shows
 
     def _sources(self, units: Collection[str]) -> dict[str, str]:
         stored = self._entries(units)

@@ -145,6 +145,16 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Spent:
+    """What calls of a model took: their number, tokens, seconds, and US dollars, None where a price is unknown."""
+
+    steps: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    usd: float | None = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Scope:
     """What a recall may look at. `after` is inclusive, `before` exclusive; both aware. None or empty: no bound.
 

@@ -3,12 +3,13 @@
 import contextlib
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from memory.errors import BadInput
 from memory.files import locked
 from memory.records import RECALLED, SYSTEM, Message, Role, Session, ToolCall
 from memory.store import Store
@@ -150,14 +151,41 @@ class LiveSession:
     def _count(self, message: Message) -> int:
         return self._counter.message(message.role, message.content, message.name, message.tool_calls)
 
+    def resume(self, session_id: str, notes: Mapping[int, str], shows: Mapping[int, Iterable[str]]) -> None:
+        """Go on with a session that was paused, perhaps in another process.
+
+        `notes` are the system messages that were made for its user messages, by their `seq`; the first is the session's
+        own. `shows` are the units in them. Raises BadInput where another process is at it, or it is none any more.
+        """
+        with ExitStack() as held:
+            free = held.enter_context(locked(lock_path(self._locks, session_id), wait_s=0))
+            session = self._store.session(session_id)
+            if not free or session is None:
+                told = f"{session_id} is open elsewhere." if session else f"There is no session {session_id}."
+                raise BadInput(told, "See `assistant pending`.")
+            self._held = held.pop_all()
+        self.id, self.model, self._begun = session_id, session.model or self.model, True
+        for message in self._store.transcript(session_id):
+            if message.seq in notes and self.system is None:
+                self.open_with(notes[message.seq], shows.get(message.seq, ()))
+            elif message.seq in notes:
+                note = self.make("system", notes[message.seq], origin=RECALLED)
+                self._notes[note.id] = frozenset(shows.get(message.seq, ()))
+                self.transcript.append(note)
+            self.transcript.append(message)
+
+    def let_go(self) -> None:
+        """Leave a session that waits for its owner: it stays open, and another process may go on with it."""
+        self._held.close()
+        with contextlib.suppress(OSError):  # Windows keeps a file that another process is just looking at
+            lock_path(self._locks, self.id).unlink(missing_ok=True)
+
     def end(self) -> None:
         """Mark the session as ended and let go of it. Safe to repeat: what was noted since stays noted."""
         if self._begun and not self._ended:
             self._store.set_state(self.id, "ended", self._clock())
             self._ended = True
-        self._held.close()
-        with contextlib.suppress(OSError):  # Windows keeps a file that another process is just looking at
-            lock_path(self._locks, self.id).unlink(missing_ok=True)
+        self.let_go()
 
 
 @contextlib.contextmanager

@@ -198,8 +198,10 @@ class Store:
             db.execute("UPDATE sessions SET wants_notes = 1 WHERE id = ?", [session_id])
 
     def open_sessions(self) -> list[Session]:
-        """Sessions that nobody has ended yet; a live process may hold them."""
-        return [as_session(row) for row in self.rows("SELECT * FROM sessions WHERE state = 'open'")]
+        """Sessions that nobody has ended yet, and that wait for nothing; a live process may hold them."""
+        sql = """SELECT * FROM sessions WHERE state = 'open' AND NOT EXISTS (
+                   SELECT 1 FROM pending WHERE session_id = sessions.id AND decision IS NULL)"""
+        return [as_session(row) for row in self.rows(sql)]
 
     def owed(self, writer: str) -> list[Session]:
         """Ended sessions that `writer` (a model's name) owes notes, oldest first.

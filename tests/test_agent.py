@@ -11,10 +11,14 @@ from typing import Any
 
 import pytest
 
-from assistant.agent import INTERRUPTED, NOT_ANSWERED, Event, Events, Limit, at_most, last_words, respond
-from assistant.errors import ContextOverflow, Interrupted, LimitReached, RateLimited
+from assistant.acting import NOT_ANSWERED, Acted, Acting
+from assistant.agent import Event, Events, Limit, last_words, respond
+from assistant.approval import Approve, Decision, Wanted, allow_all
+from assistant.asking import INTERRUPTED, Asking
+from assistant.errors import ContextOverflow, Interrupted, LimitReached, Paused, RateLimited
 from assistant.llm import Endpoint
 from assistant.prompt import LAST_STEP
+from assistant.repeats import Repeats
 from assistant.reply import Delta, Reply
 from memory.records import Message, Role
 from tests.scripted import (
@@ -57,6 +61,9 @@ class Session:
     committed: list[Message] = field(default_factory=list)
     shown: str = ""
     asked_tighter: list[bool] = field(default_factory=list)
+    replies: list[Reply] = field(default_factory=list)
+    acted: list[Acted] = field(default_factory=list)
+    approve: Approve = allow_all
 
     def __post_init__(self) -> None:
         self.endpoint = Endpoint("m", self.server.url, max_retries=0)
@@ -66,25 +73,33 @@ class Session:
     def make(self, role: Role, content: str, *, origin: str, **more: Any) -> Message:
         return Message(f"m{len(self.committed)}", "s", role, content, datetime.now(UTC), origin, **more)
 
-    def window(self, *, tighter: bool = False) -> Sequence[Message]:
+    def window(self, *, tighter: bool = False, last: bool = False) -> Sequence[Message]:
         self.asked_tighter.append(tighter)
         return tuple(self.committed)
 
     def model(self, messages: Sequence[Message], tools: Any) -> Iterator[Delta | Reply]:
         return self.endpoint.stream(messages, tools, cancelled=self.cancelled)
 
-    def respond(self, **more: Limit) -> Events:
-        return respond(self.window, self.model, self.tools, self.make, **more)
+    def respond(self, limit: Limit = str, paused: Message | None = None) -> Events:
+        watch = Repeats()
+        ask = Asking(self.window, self.model, self.tools.schemas(), self.make)
+        act = Acting(self.tools, self.make, self.approve, watch, noted=self.acted.append)
+        return respond(ask, act, lambda: watch.stuck or limit(), paused)
 
     def take(self, event: Event) -> None:
         if isinstance(event, Message):
             self.committed.append(event)
         elif isinstance(event, Delta):
             self.shown += event.text
+        else:
+            self.replies.append(event)
 
-    def run(self, **more: Limit) -> None:
-        for event in self.respond(**more):
+    def run(self, limit: Limit = str, paused: Message | None = None) -> None:
+        for event in self.respond(limit, paused):
             self.take(event)
+
+    def steps(self, most: int) -> Limit:
+        return lambda: f"the limit of {most} steps" if len(self.replies) >= most else ""
 
     @property
     def said(self) -> list[tuple[str, str]]:
@@ -101,9 +116,9 @@ def session(server: ScriptedServer) -> Iterator[Session]:
 def test_a_plain_reply_ends_the_turn(server: ScriptedServer, session: Session) -> None:
     server.enqueue("It is five.")
     events = list(session.respond())
-    assert [type(event) for event in events] == [Delta, Delta, Message, Reply]
-    assert isinstance(events[3], Reply)
-    assert events[3].usage is not None
+    assert [type(event) for event in events] == [Delta, Delta, Reply, Message]
+    assert isinstance(events[2], Reply)
+    assert events[2].usage is not None
 
 
 def test_a_tools_result_goes_back_to_the_model(server: ScriptedServer, session: Session) -> None:
@@ -157,9 +172,9 @@ def test_at_the_limit_the_best_answer_is_asked_for_and_marked(server: ScriptedSe
     call = Answer(calls=(Call("add", '{"a": 1, "b": 1}'),))
     server.enqueue(call, call, Answer("About two.", calls=(Call("add", "{}"),)))
     with pytest.raises(LimitReached, match="2 steps") as caught:
-        session.run(limit=at_most(2))
+        session.run(limit=session.steps(2))
     assert caught.value.exit_code == 5
-    assert session.said[-1] == ("assistant", "About two.\n\n[stopped at the limit of 2 steps]")
+    assert session.said[-1] == ("assistant", "About two.\n\n[stopped by the limit of 2 steps]")
     assert not session.committed[-1].tool_calls
     assert session.shown == session.said[-1][1]
     assert "tools" not in server.bodies[-1]
@@ -167,14 +182,101 @@ def test_at_the_limit_the_best_answer_is_asked_for_and_marked(server: ScriptedSe
     assert LAST_STEP not in str(session.said)
 
 
-def test_a_limit_may_count_tokens(server: ScriptedServer, session: Session) -> None:
-    def tokens(spent: Sequence[Reply]) -> str:
-        return "100 tokens" if sum(reply.usage.prompt for reply in spent if reply.usage) > 100 else ""
+def test_a_limit_is_asked_before_each_step(server: ScriptedServer, session: Session) -> None:
+    def tokens() -> str:
+        spent = sum(reply.usage.prompt for reply in session.replies if reply.usage)
+        return "the limit of 100 tokens" if spent > 100 else ""
 
-    server.default = Answer(calls=(Call("add", '{"a": 1, "b": 1}'),), usage={"prompt_tokens": 60})
+    server.default = lambda body: Answer(
+        calls=(Call("add", f'{{"a": 1, "b": {len(body["messages"])}}}'),), usage={"prompt_tokens": 60}
+    )
     with pytest.raises(LimitReached, match="100 tokens"):
         session.run(limit=tokens)
     assert len(server.bodies) == 3
+
+
+# Approval and repeats
+
+
+def test_what_its_owner_refuses_is_told_and_not_run(server: ScriptedServer, session: Session) -> None:
+    session.approve = lambda wanted: [Decision(one.call.arguments != "{}", "asked", "Not allowed.") for one in wanted]
+    server.enqueue(Answer(calls=(Call("add", '{"a": 2, "b": 3}'), Call("meet", '{"number": "x"}'))), "Five.")
+    session.run()
+    assert [text for _, text in session.said[1:3]] == ["5", session.said[2][1]]
+    assert [one.decision for one in session.acted] == ["asked", "not a call"]
+    server.enqueue(Answer(calls=(Call("nap", '{"seconds": 0}'),)), "So be it.")
+    session.approve = lambda wanted: [Decision(False, "denied", "Its owner said no.") for _ in wanted]
+    session.run()
+    assert session.said[-2:] == [("tool", "Its owner said no."), ("assistant", "So be it.")]
+    assert not session.acted[-1].result.ok
+
+
+def test_a_turn_that_waits_runs_nothing_and_goes_on_where_it_stands(server: ScriptedServer, session: Session) -> None:
+    def nobody(wanted: Sequence[Wanted]) -> Sequence[Decision]:
+        raise Paused(f"{len(wanted)} calls wait.")
+
+    session.approve = nobody
+    server.enqueue(Answer("Adding.", calls=(Call("add", '{"a": 2, "b": 3}'), Call("add", '{"a": 1, "b": 1}'))), "Done.")
+    with pytest.raises(Paused, match="2 calls wait"):
+        session.run()
+    assert session.said == [("assistant", "Adding.")]
+    session.approve = allow_all
+    session.run(paused=session.committed[-1])
+    assert session.said[1:] == [("tool", "5"), ("tool", "2"), ("assistant", "Done.")]
+    assert [message["role"] for message in server.bodies[-1]["messages"]] == ["user", "assistant", "tool", "tool"]
+
+
+def test_what_changes_something_waits_for_what_was_called_before_it(server: ScriptedServer, session: Session) -> None:
+    done: list[str] = []
+
+    def look(name: str) -> str:
+        """Look, slowly."""
+        time.sleep(0.05)
+        done.append(name)
+        return name
+
+    session.tools = Toolbox([tool(look), tool(change_of(done), frozenset({"writes"}))], len, 4_000)
+    names = [("look", "a"), ("change", "b"), ("change", "c"), ("look", "d")]
+    server.enqueue(Answer(calls=tuple(Call(tool, f'{{"name": "{name}"}}') for tool, name in names)), "Done.")
+    session.run()
+    assert done == ["a", "b", "c", "d"]
+    assert [text for _, text in session.said[1:5]] == ["a", "b", "c", "d"]
+
+
+def change_of(done: list[str]) -> Callable[..., str]:
+    def change(name: str) -> str:
+        """Change something."""
+        done.append(name)
+        return name
+
+    return change
+
+
+@pytest.mark.parametrize("values", [[1], [1, 2]])
+def test_a_model_that_goes_round_in_circles_is_told_and_then_stopped(
+    server: ScriptedServer, session: Session, values: list[int]
+) -> None:
+    def again(body: Any) -> Answer:
+        if "tools" not in body:
+            return Answer("I give up.")
+        place = sum(message["role"] == "assistant" for message in body["messages"])
+        return Answer(calls=(Call("add", f'{{"a": 1, "b": {values[place % len(values)]}}}'),))
+
+    server.default = again
+    with pytest.raises(LimitReached, match="again and again"):
+        session.run()
+    assert session.said[-1][1] == "I give up.\n\n[stopped by the same calls being made again and again]"
+    told = [text for role, text in session.said if role == "tool" and text.startswith("Not run: you ")]
+    assert len(told) == 2
+    ran = [one for one in session.acted if one.decision == "allowed"]
+    assert len(ran) == (2 if len(values) == 1 else 3)
+
+
+def test_a_circle_that_is_left_is_forgiven(server: ScriptedServer, session: Session) -> None:
+    calls = [1, 1, 1, 2, 3, 3]
+    server.enqueue(*[Answer(calls=(Call("add", f'{{"a": 1, "b": {b}}}'),)) for b in calls], "Done.")
+    session.run()
+    assert session.said[-1] == ("assistant", "Done.")
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from assistant.agent import INTERRUPTED, Event
+from assistant.agent import Event
 from assistant.app import App
+from assistant.asking import INTERRUPTED
 from assistant.chat import Chat
 from assistant.errors import ContextOverflow, KeyRefused, ModelError, ModelUnreachable
 from assistant.local import LocalEndpoint
@@ -344,7 +345,7 @@ def test_an_interrupt_between_call_and_result_leaves_each_call_with_an_answer(ap
     chat = app.chat()
     events = chat.turn("How much is 6*7?")
     for event in events:
-        if getattr(event, "tool_calls", ()):
+        if isinstance(event, Message) and event.tool_calls:
             break
     events.close()
     assert [role for role, _ in stored(chat, app)] == ["user", "assistant", "tool"]

@@ -60,21 +60,21 @@ def test_another_seller_has_the_window_but_an_unknown_price() -> None:
 
 
 def test_cost_counts_cached_tokens_at_their_own_price() -> None:
-    found = models.cost(models.lookup("gpt-4o"), prompt=1_000_000, cached=400_000, completion=100_000)
+    found = models.cost(models.lookup("gpt-4o").prices, prompt=1_000_000, cached=400_000, completion=100_000)
     assert found == pytest.approx(0.6 * 2.5 + 0.4 * 1.25 + 0.1 * 10)
 
 
 def test_without_a_cached_price_cached_tokens_cost_as_others() -> None:
-    turbo = models.lookup("gpt-4-turbo")
+    turbo = models.lookup("gpt-4-turbo").prices
     assert models.cost(turbo, 1000, 1000, 0) == models.cost(turbo, 1000, 0, 0) == pytest.approx(0.01)
 
 
 def test_an_unknown_price_makes_an_unknown_cost() -> None:
-    assert models.cost(models.lookup("mystery"), 10, 0, 10) is None
+    assert models.cost(models.lookup("mystery").prices, 10, 0, 10) is None
 
 
 def test_a_prompt_beyond_the_tariff_has_an_unknown_cost() -> None:
-    sol = models.lookup("gpt-6-sol")
+    sol = models.lookup("gpt-6-sol").prices
     assert models.cost(sol, 272_000, 0, 0) == pytest.approx(0.544)
     assert models.cost(sol, 272_001, 0, 0) is None
 
@@ -83,7 +83,7 @@ def test_a_local_model_costs_nothing_and_names_its_file() -> None:
     info = models.lookup("smollm2-135m")
     assert info.local is not None
     assert (info.local.file, info.local.bytes) == ("SmolLM2-135M-Instruct.Q4_1.gguf", 98_362_432)
-    assert models.cost(info, 1000, 0, 1000) == 0.0
+    assert models.cost(info.prices, 1000, 0, 1000) == 0.0
 
 
 def test_local_files_are_pinned_and_sorted_by_size() -> None:

@@ -51,7 +51,7 @@ def assert_all_are_built_again(app: App, server: ScriptedServer) -> None:
 
 def written(app: App) -> str:
     """All that stands in the tables of the receipts, but for the copies that replaced notes are."""
-    tables = ("recalls", "candidates", "receipts", "texts")
+    tables = ("recalls", "candidates", "receipts", "calls", "texts")
     return "\n".join(str(tuple(row)) for table in tables for row in app.memory.store.rows(f"SELECT * FROM {table}"))
 
 
@@ -98,7 +98,7 @@ def test_the_last_step_without_tools_is_built_again(apps: Apps, server: Scripted
     server.enqueue(Answer(calls=(Call("calculator", '{"expression": "6*7"}'),)), "It may be 42.")
     with pytest.raises(Exception, match="limit of 1 steps"):
         hear(app.chat(), "How much is 6*7?")
-    assert "used all your steps" in bodies(server)[-1].decode()
+    assert "has reached a limit" in bodies(server)[-1].decode()
     assert_all_are_built_again(app, server)
 
 
@@ -287,7 +287,7 @@ def test_a_request_that_was_refused_has_a_receipt_of_its_own(app: App, server: S
 
 def size(app: App) -> int:
     """Bytes in the tables of the receipts, a number taken for eight."""
-    tables = ("recalls", "candidates", "receipts", "texts")
+    tables = ("recalls", "candidates", "receipts", "calls", "texts")
     return sum(
         len(value.encode()) if isinstance(value, str) else 8
         for table in tables
@@ -312,8 +312,9 @@ def test_a_turn_of_a_long_session_writes_less_than_20_kilobytes(
         role = "assistant" if number % 2 else "user"
         chat.session.remember(chat.session.make(role, f"So it goes, {number} times over.", origin=role))
     before = size(app)
-    read = Answer(calls=(Call("read_file", json.dumps({"path": str(tmp_path / "log.txt")})),), usage=None)
-    server.enqueue(*[read] * 8, "It is a log.")
+    paths = [f"{tmp_path}{'/' * number}log.txt" for number in range(1, 9)]  # the same file, but not the same call
+    reads = [Answer(calls=(Call("read_file", json.dumps({"path": path})),), usage=None) for path in paths]
+    server.enqueue(*reads, "It is a log.")
     hear(chat, " ".join(f"east{number} west{number}" for number in range(25)) + ", and what is in the log?")
     assert len(bodies(server)[-1]) > 400_000 and bodies(server)[-1].count(b"<memory>") > 15
     assert size(app) - before < 20_000

@@ -9,6 +9,7 @@ import logging
 import math
 import re
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -93,29 +94,39 @@ class Toolbox:
             called = self._tool(name)
             values = checked(name, called.parameters, arguments)
             shown = called.preview(**values) if called.preview else _pretty(values)
-            return Prepared(called, values, _UNSAFE.sub("\N{REPLACEMENT CHARACTER}", shown))
+            return Prepared(called, values, _safe(shown))
         except RefusedError as error:
             return self._result(str(error), ok=False)
         except Exception as error:  # noqa: BLE001  tools are anybody's code; it is told and logged
             return self._failed(name, error)
 
-    def perform(self, prepared: Prepared, timeout_s: float = math.inf) -> ToolResult:
-        """Run a prepared call, for at most `timeout_s` and its own limit. Only what was shown is run.
+    def perform(self, prepared: Prepared) -> ToolResult:
+        """Run a prepared call and wait for what it gives."""
+        running = self.begin(prepared)
+        while (result := running.result(math.inf)) is None:
+            pass
+        return result
 
-        A ValueError is a tool's own word to the model; of any other exception its type is named too.
+    def begin(self, prepared: Prepared, timeout_s: float = math.inf) -> "Running":
+        """Begin a prepared call, which may take `timeout_s`, its tool's own limit, or the toolbox's if it has none.
+
+        Only what was shown is run. A ValueError is a tool's own word to the model; of any other exception its type is
+        named too.
         """
+        own = self._timeout_s if prepared.tool.timeout_s is None else prepared.tool.timeout_s
+        limit_s = min(timeout_s, own)
+        late = f"{prepared.tool.name} was given up after {limit_s:g} s; what it had begun may still go on."
+        return Running(partial(self._run, prepared), limit_s, self._result(late, ok=False))
+
+    def _run(self, prepared: Prepared) -> ToolResult:
         called = prepared.tool
-        limit_s = min(timeout_s, self._timeout_s if called.timeout_s is None else called.timeout_s)
         try:
-            if called.preview and called.preview(**prepared.arguments) != prepared.shown:
+            if called.preview and _safe(called.preview(**prepared.arguments)) != prepared.shown:
                 return self._result(f"{called.name} was not run: what it would change is not what was shown.", ok=False)
-            given = _in_time(partial(called.run, **prepared.arguments), limit_s)
+            given = called.run(**prepared.arguments)
             outside = bool(called.effects) or isinstance(given, Outside)
             return self._result(_text(given), ok=True, outside=outside)
-        except _TimeUpError:
-            late = f"{called.name} was given up after {limit_s:g} s; what it had begun may still go on."
-            return self._result(late, ok=False)
-        except Exception as error:  # noqa: BLE001  tools are anybody's code; it is told and logged
+        except BaseException as error:  # noqa: BLE001  tools are anybody's code, and may not end the program either
             return self._failed(called.name, error, outside=bool(called.effects))
 
     def _tool(self, name: str) -> Tool:
@@ -125,12 +136,12 @@ class Toolbox:
         there_are = f"the tools are: {', '.join(self.names)}" if self.names else "there are no tools"
         raise RefusedError(f'There is no tool "{quoted(name)}"{similar(name, self.names)}; {there_are}.')
 
-    def _failed(self, name: str, error: Exception, outside: bool = False) -> ToolResult:
+    def _failed(self, name: str, error: BaseException, outside: bool = False) -> ToolResult:
         log.debug("the tool %s failed", name, exc_info=True)
         return self._result(f"{name} failed: {_reason(error)}", ok=False, outside=outside)
 
     def _result(self, text: str, ok: bool, outside: bool = False) -> ToolResult:
-        return ToolResult(self._capped(_UNSAFE.sub("\N{REPLACEMENT CHARACTER}", text)), ok, outside)
+        return ToolResult(self._capped(_safe(text)), ok, outside)
 
     def _capped(self, text: str) -> str:
         """Return the text, or its head and tail with a note between them, within the limit."""
@@ -143,33 +154,34 @@ class Toolbox:
         return shown
 
 
-class _TimeUpError(Exception):
-    """A call took longer than it may. Not a TimeoutError, which a tool may raise for reasons of its own."""
-
-
-def _in_time(run: Callable[[], Any], limit_s: float) -> Any:
-    """What `run` gives, or what it raises, or _TimeUpError after so many seconds.
+class Running:
+    """A call that runs in a thread of its own. `ms` are the milliseconds that it took, once it has a result.
 
     Python cannot end a thread. One that hangs is left behind; being a daemon, it does not keep the program from ending.
     """
-    done: Queue[tuple[Any, Exception | None]] = Queue()
 
-    def work() -> None:
+    def __init__(self, run: Callable[[], ToolResult], limit_s: float, late: ToolResult) -> None:
+        """Begin. `late` is the result if there is none after `limit_s`."""
+        self._late, self._began, self._limit_s = late, time.monotonic(), limit_s
+        self._done: Queue[ToolResult] = Queue()
+        self.ms = 0
+        threading.Thread(target=lambda: self._done.put(run()), daemon=True, name="tool").start()
+
+    def result(self, wait_s: float) -> ToolResult | None:
+        """What the call gave, or None where it gave nothing yet after `wait_s`."""
+        left_s = self._began + self._limit_s - time.monotonic()
         try:
-            done.put((run(), None))
-        except Exception as error:  # noqa: BLE001  raised again where it is waited for
-            done.put((None, error))
-        except BaseException as error:  # noqa: BLE001  a tool may not end the program
-            done.put((None, RuntimeError(f"it raised {type(error).__name__}")))
+            found = self._done.get(timeout=max(0.0, min(wait_s, left_s, threading.TIMEOUT_MAX)))
+        except Empty:
+            if left_s > wait_s:
+                return None
+            found = self._late
+        self.ms = round((time.monotonic() - self._began) * 1000)
+        return found
 
-    threading.Thread(target=work, daemon=True, name="tool").start()
-    try:
-        given, error = done.get(timeout=min(limit_s, threading.TIMEOUT_MAX))
-    except Empty:
-        raise _TimeUpError from None
-    if error is not None:
-        raise error
-    return given
+
+def _safe(text: str) -> str:
+    return _UNSAFE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _pretty(values: Mapping[str, Any]) -> str:
@@ -189,7 +201,7 @@ def _text(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     """Return an exception as one short line."""
     try:
         said = " ".join(str(error).split())[:REASON_CHARACTERS]
