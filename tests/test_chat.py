@@ -21,7 +21,7 @@ from assistant.prompt import FENCE_CLOSE, FENCE_OPEN
 from assistant.reply import Delta
 from memory.errors import ContextTooSmall, Failure
 from memory.manager import Recalled
-from memory.records import ToolCall
+from memory.records import Message, ToolCall
 from memory.session import now
 from memory.tokens import REPLY_PRIMING, Counter
 from tests.conftest import MODEL, Apps
