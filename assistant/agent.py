@@ -55,7 +55,7 @@ def respond(ask: Ask, act: Act, limit: Limit, paused: Message | None = None) -> 
     raise LimitReached(f"The turn was ended by {reached}.", "Ask on, or raise the limit.")
 
 
-def last_words(events: Events, stop: KeyboardInterrupt) -> Iterator[Message]:
+def last_words(events: Generator[object], stop: KeyboardInterrupt) -> Iterator[Message]:
     """The messages still to be committed after `stop` was raised in the caller's own code, between two events.
 
     Commit the Message in hand before, if it was one. Gives none if `stop` came out of `events`: then all were given.

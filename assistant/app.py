@@ -1,15 +1,15 @@
 """The one place where the real parts are put together. Each part is made when it is first needed."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assistant import settings as settings_file
-from assistant.errors import ModelError, ModelUnreachable, SchemaRefused
+from assistant.errors import ModelError, ModelUnreachable
 from assistant.settings import EMBEDDINGS, ENDPOINT, Settings
 from memory.errors import BadInput
 from memory.files import private_file
@@ -17,14 +17,19 @@ from memory.manager import MemoryManager
 from memory.tokens import Counter, encoding_for
 
 if TYPE_CHECKING:
+    from assistant.approval import AskOwner
     from assistant.chat import Chat
     from assistant.limits import Meter
     from assistant.llm import Endpoint
     from assistant.local import LocalEndpoint
     from assistant.models import ModelInfo, Prices
+    from assistant.planning import Agree
+    from assistant.policy import Policy
     from memory.embedding import Embedder
     from memory.index import Index
+    from memory.session import LiveSession
     from memory.summary import Notes
+    from tools.tool import Tool
     from tools.toolbox import Toolbox
 
 DEFAULT_LOCAL = "smollm2-135m"
@@ -54,6 +59,7 @@ class App:
         self._making = threading.RLock()  # the background asks for the same parts
         self._open = ExitStack()  # what close() lets go of
         self._indexes: dict[str, Index] = {}
+        self._told = set[str]()  # what is told once
 
     @classmethod
     def from_flags(cls, say: Say, **flags: Any) -> "App":
@@ -124,7 +130,7 @@ class App:
         if not model.startswith(ENDPOINT) or not (base_url or chosen.api_key):
             remedy = "Set OPENAI_BASE_URL or embedding_base_url." if model.startswith(ENDPOINT) else ""
             return Unavailable(model, remedy)
-        from assistant.llm import EmbeddingsEndpoint
+        from assistant.embeddings import EmbeddingsEndpoint
 
         endpoint = EmbeddingsEndpoint(model.removeprefix(ENDPOINT), base_url or None, chosen.api_key or None)
         return self._open.enter_context(closing(endpoint))
@@ -273,60 +279,72 @@ class App:
                 "Set `price`, or set max_usd and session_usd to 0.",
             )
 
-    def session_meter(self, session_id: str = "") -> "Meter":
+    def session_meter(self, memory: MemoryManager, session_id: str = "") -> "Meter":
         """Counts what a session spends, from what it has spent so far on."""
         from assistant.limits import Limits, Meter
 
         chosen = self.settings
         limits = Limits(chosen.session_steps, chosen.session_tokens, chosen.session_seconds, chosen.session_usd)
-        return Meter("session", limits, self.prices, spent=self.memory.receipts.spent("session_id", session_id))
+        return Meter("session", limits, self.prices, spent=memory.receipts.spent("session_id", session_id))
 
-    def turn_meter(self, above: "Meter", turn: int = 0) -> "Meter":
+    def turn_meter(self, above: "Meter", turn: int = 0, planned: bool = False) -> "Meter":
         """Counts what a turn spends, as its session does; of a paused one (its `seq`) from its steps so far on."""
         from assistant.limits import Limits, Meter
 
         chosen = self.settings
-        limits = Limits(chosen.max_steps, chosen.max_tokens, chosen.max_seconds, chosen.max_usd)
+        steps = 0 if planned else chosen.max_steps  # each step of a plan has as many
+        limits = Limits(steps, chosen.max_tokens, chosen.max_seconds, chosen.max_usd)
         return Meter("turn", limits, self.prices, above, self.memory.receipts.spent("turn", turn))
 
     # ------------------------------------------------------------------ what is made of them
 
-    @cached_property
-    def toolbox(self) -> "Toolbox":
-        """The tools that the model is offered; none where the model table says that it cannot use them."""
+    def toolbox(
+        self,
+        memory: MemoryManager,
+        session: "Callable[[], LiveSession] | None" = None,
+        more: "Sequence[Tool]" = (),
+    ) -> "Toolbox":
+        """The tools that the model is offered; none where the model table says that it cannot use them.
+
+        With the `session` of a conversation also those that look into the memory; `more` are that conversation's own.
+        """
+        from assistant.toolset import offered
         from tools.toolbox import Toolbox
 
-        tools = self._tools() if self.choice.info.tools else []
+        tools = offered(self, session, more, self.prompt_tokens(memory)) if self.choice.info.tools else []
         return Toolbox(tools, self.counter.text, self.settings.tool_tokens, self.settings.tool_seconds)
 
-    @cached_property
-    def schema_tokens(self) -> int:
-        """What the tools' descriptions cost in each request; they stay the same, so they are counted once."""
-        return self.counter.tools(self.toolbox.schemas())
+    def policy(self, tools: Collection[str]) -> "Policy":
+        """Which calls of these tools need their owner's yes. What the setting names and nobody offers is told, once."""
+        from assistant.policy import Policy
 
-    def _tools(self) -> list[Any]:
-        from tools.calculator import calculator_tool
-        from tools.clock import clock_tool
-        from tools.files import files_tool
+        policy = Policy(self.settings.approve)
+        lines = [line for line in policy.unknown(tools) if line not in self._told] if tools else []
+        for line in lines:
+            self.say(line)
+        self._told.update(lines)
+        return policy
 
-        folders = [Path(folder).expanduser() for folder in self.settings.folders]
-        return [calculator_tool(), clock_tool(), *files_tool(folders)]
-
-    def chat(self) -> "Chat":
-        """A new conversation."""
+    def chat(self, ask_owner: "AskOwner | None" = None, agree: "Agree | None" = None) -> "Chat":
+        """A new conversation. Where its owner cannot be asked, a turn that needs their yes is paused."""
         from assistant.chat import Chat
 
-        return Chat(self)
+        return Chat(self, ask_owner=ask_owner, agree=agree)
+
+    def resumed(self, session_id: str, ask_owner: "AskOwner | None" = None, agree: "Agree | None" = None) -> "Chat":
+        """The conversation of a session that was paused. Raises BadInput where another process is at it."""
+        from assistant.chat import Chat
+
+        return Chat(self, self.memory.resume(session_id, self.choice.name), ask_owner, agree)
 
     def write_notes(self, memory: MemoryManager, session_id: str, away: Callable[[], bool] = lambda: False) -> "Notes":
         """The notes on an ended session, written and kept; `away` breaks the model's replies off.
 
-        A model that the table knows for worthless notes is not asked; the owner's own sentences are taken.
         Raises what the model raises; the notes then stay owed.
         """
-        if not self.choice.info.notes:
-            return memory.extract(session_id, tried_by=self.choice.name)
-        return memory.summarise(session_id, EndpointWriter(self, memory, session_id, away))
+        from assistant import notes
+
+        return notes.write(self, memory, session_id, away)
 
     def log_to_file(self) -> None:
         """Keep a log of what the program adapts to or leaves undone. It holds no words of a conversation."""
@@ -360,25 +378,3 @@ def quiet_logging() -> None:
     import logging
 
     logging.getLogger().addHandler(logging.NullHandler())
-
-
-class EndpointWriter:
-    """A memory.summary.Writer: the chosen model behind the summariser's own words, with a receipt for each request."""
-
-    def __init__(self, app: App, memory: MemoryManager, session_id: str, away: Callable[[], bool]) -> None:
-        from assistant.recorder import NotesRecorder
-
-        self._app, self._away = app, away
-        self._recorder = NotesRecorder(memory, session_id, app.choice.name, app.prices)
-        self.name = app.choice.name
-        self.context_tokens = app.context_tokens(memory)
-
-    def __call__(self, system: str, text: str, schema: Mapping[str, Any] | None, max_tokens: int) -> str:
-        """Ask the model once. Raises SchemaUnsupported where it cannot answer in a schema, else what the model does."""
-        from memory.summary import SchemaUnsupported
-
-        try:
-            sending = partial(self._recorder.sending, system)
-            return self._app.endpoint.complete(system, text, schema, max_tokens, self._away, sending)
-        except SchemaRefused as error:
-            raise SchemaUnsupported(error.message) from error

@@ -12,8 +12,6 @@ from memory.records import ASSISTANT, SYSTEM, Message, Role, ToolCall
 
 # Endpoint.stream, or what answers like it: messages and tools -> Deltas, and the Reply last.
 Model = Callable[[Sequence[Message], Sequence[Mapping[str, Any]]], Iterable[Delta | Reply]]
-# What stands after the conversation in each request of a turn, as it is now: where a plan has come to.
-Reminder = Callable[[], str]
 
 INTERRUPTED = "[interrupted]"
 # What a person and the model see where a reply is not whole.
@@ -57,8 +55,9 @@ class Asking:
         model: Model,
         schemas: Sequence[Mapping[str, Any]],
         make: Make,
-        reminder: Reminder = str,
+        reminder: str = "",
     ) -> None:
+        """`reminder` stands after the conversation in each request, and is not kept: where a plan has come to."""
         self._window, self._model, self._schemas, self._make = window, model, schemas, make
         self._reminder = reminder
 
@@ -83,13 +82,24 @@ class Asking:
 
     def _asked(self, last: bool) -> Generator[Delta | Reply, None, None]:
         """The model's stream; where the prompt is too long, once more with a tighter window."""
-        told = [text for text in (self._reminder(), LAST_STEP if last else "") if text]
-        notes = [self._make("system", text, origin=SYSTEM) for text in told]
+        # The reminder is the user's turn to speak: some templates go on with what the assistant said last instead.
+        notes = [self._make("user", text, origin=SYSTEM) for text in [self._reminder] if text]
+        notes += [self._make("system", LAST_STEP, origin=SYSTEM)] if last else []
         schemas = () if last else self._schemas
         try:
             yield from self._model([*self._window(last=last), *notes], schemas)
         except ContextOverflow:
             yield from self._model([*self._window(tighter=True, last=last), *notes], schemas)
+
+
+def as_thoughts(model: Model) -> Model:
+    """The model, whose words are thoughts: for what it says to the program and not to the user."""
+
+    def ask(messages: Sequence[Message], tools: Sequence[Mapping[str, Any]]) -> Iterable[Delta | Reply]:
+        for event in model(messages, tools):
+            yield Delta(event.text, reasoning=True) if isinstance(event, Delta) else event
+
+    return ask
 
 
 def _heard(stream: Generator[Delta | Reply, None, None], pieces: list[str]) -> Generator[Delta, None, Reply]:

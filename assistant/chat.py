@@ -4,52 +4,71 @@ A message is committed before anything else happens to it; then the past is aske
 window is trimmed; the model answers, perhaps through tools; and every message is committed as it comes.
 """
 
-import logging
-import math
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from assistant import prompt
 from assistant.acting import Acting
 from assistant.agent import Event, Events, last_words, respond
-from assistant.approval import allow_all
-from assistant.asking import Asking
+from assistant.approval import Answer, Approval, AskOwner, Desk, Question
+from assistant.asking import Asking, as_thoughts
+from assistant.budget import Budget
+from assistant.delegate import Helpers, Parent
+from assistant.limits import Limits, Meter
+from assistant.planning import Agree, Plan, Planning
 from assistant.recorder import TurnRecorder
 from assistant.repeats import Repeats
-from assistant.reply import Delta, Reply, Usage
+from assistant.reply import Reply
+from assistant.toolset import stop_commands
+from assistant.waiting import Waiting, agree_on
 from memory.errors import ContextTooSmall
 from memory.manager import Recalled
-from memory.records import USER, Message
+from memory.plans import PlanRow
+from memory.records import USER, Message, ToolCall
 from memory.session import LiveSession, now
-from memory.tokens import REPLY_PRIMING, Calibration, calibrated
 
 if TYPE_CHECKING:
     from assistant.app import App
-
-log = logging.getLogger(__name__)
-
-TIGHTER = 0.75  # of what was sent, for the one retry after the endpoint found it too long
 
 
 class Chat:
     """One conversation: turns, and an end. It belongs to the thread that made it."""
 
-    def __init__(self, app: "App", session: LiveSession | None = None) -> None:
-        """Begin a conversation, or go on with a session that was paused."""
+    def __init__(
+        self,
+        app: "App",
+        session: LiveSession | None = None,
+        ask_owner: AskOwner | None = None,
+        agree: Agree | None = None,
+    ) -> None:
+        """Begin a conversation, or go on with a session that was paused.
+
+        `ask_owner` and `agree`, which asks for a plan, are None where its owner cannot be asked now: a turn that needs
+        their yes is paused.
+        """
         self._app = app
         self._memory = app.memory
         self.session = session or app.memory.begin(app.choice.name)
         self._recorder = TurnRecorder(app.memory, self.session, app.choice.name, app.prices)
-        self._session_meter = app.session_meter(self.session.id if session else "")
-        self._meter = app.turn_meter(self._session_meter)
-        self._asked_tokens = 0  # counted for the last request, to be compared with what the endpoint reports
-        self._window_tokens = 0  # of these, the messages'
-        self._last = False  # whether the last request was a turn's last one, at a limit
+        self._helpers = Helpers(app, self._parent)
+        self._toolbox = app.toolbox(app.memory, lambda: self.session, self._helpers.tools())
+        self._session_meter = app.session_meter(app.memory, self.session.id)
+        self._budget = self._budgeted()
+        self._ask_owner, self._agree = ask_owner, agree
+        self._always = set[str]()  # tools with their owner's yes for this session
+        self._desk, self._approval = self._deciding()
 
-    def turn(self, text: str) -> Generator[Event | Recalled]:
-        """Answer a message: what was recalled for it, then the events of `agent.respond`.
+    def _budgeted(self, turn: int = 0, planned: bool = False) -> Budget:
+        """What a new turn may take, or one that was paused (its `seq`) still may."""
+        meter = self._turn_meter = self._app.turn_meter(self._session_meter, turn, planned)
+        schemas = self._memory.counter.tools(self._toolbox.schemas())
+        return Budget(self._app, self._memory, meter, schemas, self.session.window)
+
+    def turn(self, text: str, planned: bool = False) -> Generator[Event | Recalled | Plan]:
+        """Answer a message: what was recalled for it, then the events of `agent.respond`; if `planned`, by a plan.
 
         Raises what the model raises, and LimitReached and Paused; the message is committed all the same. Closing the
         iterator, or Ctrl-C, keeps what was said so far, marked as interrupted.
@@ -57,48 +76,130 @@ class Chat:
         session = self.session
         self._app.check_price()
         asked = session.remember(session.make("user", text, origin=USER))
-        self._meter = self._app.turn_meter(self._session_meter)
+        self._budget = self._budgeted(planned=planned)
+        self._desk, self._approval = self._deciding(asked.seq)
         yield self._recall(asked)
-        yield from self._kept(self._loop())
+        yield from self._kept(self._planned(asked.seq) if planned else self._loop())
 
-    def go_on(self) -> Generator[Event]:
-        """Go on with a turn that waited for approval. Raises what `turn` raises."""
+    def go_on(self, turn: int | None = None) -> Generator[Event | Plan]:
+        """Go on with a turn that waited for approval, the last or that of this user message. Raises what `turn` does.
+
+        Where a process was killed in the middle of that, what has its answer is not run again.
+        """
         transcript = self.session.transcript
-        asked = next(message for message in reversed(transcript) if message.role == "user")
-        said = next(message for message in reversed(transcript) if message.role == "assistant")
-        self._recorder.go_on(asked.seq)
-        self._meter = self._app.turn_meter(self._session_meter, asked.seq)
-        yield from self._kept(self._loop(said))
+        turn = turn or max(message.seq for message in transcript if message.role == "user")
+        paused = self._paused(turn)
+        self._recorder.go_on(turn)
+        plan = self._memory.plans.of_turn(turn)
+        self._budget = self._budgeted(0 if plan else turn, planned=plan is not None)  # a plan gone on with has all anew
+        self._desk, self._approval = self._deciding(turn, paused=paused is not None)
+        self._stays(0)  # what the next request has no room for leaves the window, as before the pause
+        yield from self._kept(self._planned(turn, paused) if plan else self._loop(paused))
 
-    def _loop(self, paused: Message | None = None) -> Events:
+    def _paused(self, turn: int) -> Message | None:
+        """The last answer of a turn with those of its calls that were not answered; None: there are none."""
+        after = [message for message in self.session.transcript if message.seq > turn]
+        said = next((message for message in reversed(after) if message.role == "assistant"), None)
+        if said is None:
+            return None
+        answered = {message.tool_call_id for message in after if message.seq > said.seq}
+        left = tuple(call for call in said.tool_calls if call.id not in answered)
+        return replace(said, tool_calls=left) if left else None
+
+    def _planned(self, turn: int, paused: Message | None = None) -> Generator[Event | Plan]:
+        """The events of a turn (its `seq`) that is worked on by a plan."""
+        rows = self._memory.plans
+        plan = rows.of_turn(turn) or PlanRow(turn, self.session.id, now(), "proposed", "[]")
+        agree = partial(agree_on, self._memory.pending, self.session.id, turn, self._agree)
+        return Planning(rows, plan, self._propose, self._step, self._spent, agree).run(paused)
+
+    def _propose(self, words: str) -> Generator[Event, None, str]:
+        """Ask the model for a plan. What it says is shown as a thought, and kept in the log alone."""
+        model = self._budget.model(lambda shown: partial(self._recorder.sending, shown, purpose="plan"))
+        said = yield from Asking(self._budget.window, as_thoughts(model), (), self.session.make, words)()
+        self._recorder.planned(said.content)
+        return said.content
+
+    def _step(self, reminder: str, paused: Message | None) -> Events:
+        """The loop of one step of a plan, which may take as many steps as a turn."""
+        limits = Limits(steps=self._app.settings.max_steps)
+        self._budget = self._budget.under(Meter("step", limits, self._app.prices, self._turn_meter, own_steps=True))
+        return self._loop(paused, reminder)
+
+    def _spent(self) -> str:
+        return self._turn_meter.reached(0)
+
+    def _loop(self, paused: Message | None = None, reminder: str = "") -> Events:
         """The loop of a turn with its parts."""
-        toolbox, make, watch = self._app.toolbox, self.session.make, Repeats()
-        ask = Asking(self._window, self._model, toolbox.schemas(), make)
-        act = Acting(toolbox, make, allow_all, watch, lambda: self._meter.room(0).seconds, self._recorder.acted)
-        return respond(ask, act, lambda: watch.stuck or self._meter.reached(self._next_tokens()), paused)
+        budget, make, watch = self._budget, self.session.make, Repeats(self._made_before(paused))
+        model = budget.model(lambda shown: partial(self._recorder.sending, shown))
+        ask = Asking(budget.window, model, self._toolbox.schemas(), make, reminder)
+        act = Acting(
+            self._toolbox, make, self._approval, watch, budget.seconds_left, self._recorder.acted, self._desk.serve
+        )  # fmt: skip
+        return respond(ask, act, lambda: watch.stuck or budget.reached(), paused)
 
-    def _kept(self, events: Events) -> Generator[Event]:
+    def _made_before(self, paused: Message | None) -> list[ToolCall]:
+        """The calls of the steps of this turn before it was paused."""
+        last, turn = paused.seq if paused else 0, self._recorder.turn
+        earlier = [message for message in self.session.transcript if turn < message.seq < last]
+        return [call for message in earlier for call in message.tool_calls]
+
+    def _deciding(self, turn: int = 0, paused: bool = False) -> tuple[Desk, Approval]:
+        """Who asks the owner, and who decides on the calls of a turn (its `seq`); `paused`: its first step waited."""
+        desk = Desk(self._answered)
+        policy = self._app.policy(self._toolbox.names)
+        waiting = Waiting(self._memory.pending, self.session.id, turn, paused)
+        return desk, Approval(policy, self._outside, desk if self._ask_owner else None, waiting, self._always)
+
+    def _outside(self) -> list[str]:
+        """Whose words from outside the model can see."""
+        return self._memory.foreign(self.session.shown())
+
+    def _answered(self, question: Question) -> Answer:
+        """Ask the owner. The time that they take is not the turn's."""
+        assert self._ask_owner is not None
+        meters = (self._session_meter, self._turn_meter)
+        for meter in meters:
+            meter.stop()
+        try:
+            return self._ask_owner(question)
+        finally:
+            for meter in meters:
+                meter.begin()
+
+    def _parent(self) -> Parent:
+        """The step that is acted on, from which helpers are begun."""
+        recorder = self._recorder
+        return Parent(self.session.id, recorder.turn, recorder.last, self._budget.meter, self._approval)
+
+    def _kept(self, events: Generator[Event | Plan]) -> Generator[Event | Plan]:
         """Commit each event's message before anybody sees it."""
         self._session_meter.begin()
-        self._meter.begin()
+        self._turn_meter.begin()
         try:
             for event in events:
                 self._keep(event)
                 yield event
         except (KeyboardInterrupt, GeneratorExit):
+            self._helpers.stop()
+            stop_commands()
             for message in last_words(events, KeyboardInterrupt()):
                 self._keep(message)
+            self._memory.pending.past(self.session.id)
             raise
         finally:
-            self._meter.stop()
+            self._desk.close()
+            self._turn_meter.stop()
             self._session_meter.stop()
 
-    def _keep(self, event: Event) -> None:
+    def _keep(self, event: Event | Plan) -> None:
         if isinstance(event, Message):
+            if event.role == "assistant":  # the turn is past the calls that it waited for
+                self._memory.pending.past(self.session.id)
             self._recorder.stored(self.session.remember(event))
         elif isinstance(event, Reply):
-            self._meter.charge(event.usage or self._estimated(event))
-            self._calibrate(event)
+            self._budget.heard(event)
 
     def _recall(self, asked: Message) -> Recalled:
         """Ask the past, put what it says where the model will read it, and write down what was found."""
@@ -111,19 +212,6 @@ class Chat:
             note = self.session.note(prompt.fenced(recalled.hits), units)
         self._recorder.looked(asked, recalled, note)
         return recalled
-
-    def _model(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]]) -> Iterator[Delta | Reply]:
-        """Ask the model. Each request has its receipt before it is sent."""
-        sending = partial(self._recorder.sending, messages)
-        room = self._meter.room(self._as_the_model_counts(self._asked_tokens), self._last)
-        most = min(self._app.reply_limit or math.inf, room.reply)
-        return self._app.endpoint.stream(
-            messages,
-            tools,
-            None if most == math.inf else max(int(most), 1),
-            sending=sending,
-            **({} if room.seconds == math.inf else {"deadline_s": room.seconds}),
-        )
 
     def _found(self, text: str) -> Recalled:
         """What the past says that the next request does not show; asked again if its note pushes something out."""
@@ -139,45 +227,16 @@ class Chat:
         """The units that the next request shows with a note of so many tokens; what it has no room for goes now."""
         if self.session.system is not None:
             with suppress(ContextTooSmall):  # told when the model is asked
-                self.session.window(self._room() - note)
+                self.session.window(self._budget.room() - note)
         return self.session.shown()
 
-    def _room(self) -> int:
-        """The window's budget in counted tokens: the context less the reply, the tools and the priming."""
-        return self._app.prompt_tokens(self._memory) - self._app.schema_tokens - REPLY_PRIMING
+    def end(self) -> bool:
+        """Mark the session as ended; says whether its notes are owed. Safe to repeat.
 
-    def _window(self, *, tighter: bool = False, last: bool = False) -> Sequence[Message]:
-        """What the model is shown; at a limit no more than what is left for it."""
-        tools, budget, self._last = 0 if last else self._app.schema_tokens, self._room(), last
-        if last and (room := self._meter.room(0, last=True).prompt) < math.inf:
-            budget = min(budget, int(room / self._memory.store.calibration(self._app.choice.name)) - REPLY_PRIMING)
-        window = self.session.window(int(min(budget, self._window_tokens) * TIGHTER) if tighter else budget)
-        self._window_tokens = window.tokens
-        self._asked_tokens = window.tokens + tools + REPLY_PRIMING
-        return window.messages
-
-    def _next_tokens(self) -> int:
-        """What the next request would cost, as the endpoint counts."""
-        window = self.session.window(self._room())
-        return self._as_the_model_counts(window.tokens + self._app.schema_tokens + REPLY_PRIMING)
-
-    def _as_the_model_counts(self, tokens: int) -> int:
-        return int(tokens * self._memory.store.calibration(self._app.choice.name))
-
-    def _estimated(self, reply: Reply) -> Usage:
-        """The usage of a reply whose endpoint tells none."""
-        said = "".join([reply.text, reply.reasoning, *(call.arguments for call in reply.tool_calls)])
-        return Usage(self._as_the_model_counts(self._asked_tokens), self._memory.counter.text(said), 0)
-
-    def _calibrate(self, reply: Reply) -> None:
-        """Learn how the endpoint counts from what it reports."""
-        name, store = self._app.choice.name, self._memory.store
-        old = Calibration(store.calibration(name))
-        new = calibrated(old, self._asked_tokens, reply.usage.prompt if reply.usage else None)
-        if new is not old:
-            store.calibrate(name, new.factor)
-            log.info("%s counts %.2f tokens for one counted here; its window is used accordingly", name, new.factor)
-
-    def end(self) -> None:
-        """Mark the session as ended; its notes are owed. Safe to repeat."""
+        One that waits for its owner stays open, and another process may go on with it.
+        """
+        if self._memory.pending.of_session(self.session.id):
+            self.session.let_go()
+            return False
         self.session.end()
+        return self.session.started

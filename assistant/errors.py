@@ -8,6 +8,7 @@ memory.errors.Failure        1
     ContextOverflow          1   the endpoint says that the prompt is too long
     SchemaRefused            1   the endpoint cannot answer in a JSON schema
   LimitReached               5   a limit of steps, tokens, time or money stopped the turn
+  PlanRefused                4   the owner said no to a plan
   Paused                     6   the turn waits for its owner's approval
   Interrupted              130   Ctrl-C
 """
@@ -49,6 +50,12 @@ class LimitReached(Failure):
     """A limit of steps, tokens, time or money stopped the turn."""
 
     exit_code = 5
+
+
+class PlanRefused(Failure):
+    """The owner said no to a plan."""
+
+    exit_code = 4
 
 
 class Paused(Failure):

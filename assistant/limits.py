@@ -42,8 +42,8 @@ class Room:
 class Meter:
     """Counts what is spent, and says what is left. Threads may share it.
 
-    `name` says whose limits these are: "turn", "session". `spent` is what was spent before, in another process. The
-    clock runs from `begin()` to `stop()`.
+    `name` says whose limits these are: "turn", "session"; with `own_steps` its steps are none of those above. `spent`
+    is what was spent before, in another process. The clock runs from `begin()` to `stop()`.
     """
 
     def __init__(
@@ -54,7 +54,9 @@ class Meter:
         above: "Meter | None" = None,
         spent: Spent = Spent(),
         clock: Callable[[], float] = time.monotonic,
+        own_steps: bool = False,
     ) -> None:
+        self._own_steps = own_steps
         self.name, self.limits, self._prices, self._above, self._clock = name, limits, prices, above, clock
         self._spent, self._lock = spent, threading.Lock()
         self._began: float | None = None
@@ -70,18 +72,18 @@ class Meter:
         with self._lock:
             self._spent, self._began = self.spent, None
 
-    def charge(self, usage: Usage) -> None:
-        """Count one call of the model."""
+    def charge(self, usage: Usage, steps: int = 1) -> None:
+        """Count one call of the model. What was a step of a helper is none of the turn's."""
         with self._lock:
             before, price = self._spent, cost(self._prices, usage.prompt, usage.cached, usage.completion)
             self._spent = replace(
                 before,
-                steps=before.steps + 1,
+                steps=before.steps + steps,
                 tokens=before.tokens + usage.prompt + usage.completion,
                 usd=None if before.usd is None or price is None else before.usd + price,
             )
         if self._above:
-            self._above.charge(usage)
+            self._above.charge(usage, 0 if self._own_steps else steps)
 
     @property
     def spent(self) -> Spent:
@@ -116,6 +118,15 @@ class Meter:
             return own
         above = self._above.room(prompt, last)
         return Room(min(own.prompt, above.prompt), min(own.reply, above.reply), min(own.seconds, above.seconds))
+
+    def share(self, parts: int) -> Limits:
+        """An equal part of what is left of tokens, seconds and money; of steps none."""
+        left, spent = self.limits, self.spent
+        return Limits(
+            tokens=max((left.tokens - spent.tokens) // parts, 1) if left.tokens else 0,
+            seconds=max((left.seconds - spent.seconds) / parts, 1e-3) if left.seconds else 0.0,
+            usd=max((left.usd - (spent.usd or 0.0)) / parts, 1e-9) if left.usd else 0.0,
+        )
 
     def _room(self, prompt: int, last: bool) -> Room:
         shares = (self._by_tokens(last), self._by_money(last))

@@ -9,6 +9,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from assistant.toolwords import in_words
+
 Request = Mapping[str, Any]
 
 
@@ -81,7 +83,7 @@ QUIRKS = (
     Quirk(
         "no_tools",
         sign_of(r"not support tools|tools? .{0,30}not supported|tools? param requires|tool choice requires"),
-        _without("tools"),
+        in_words,
     ),
     Quirk("no_late_system", sign_of(_TEMPLATE), _system_first),
     Quirk("roles_alternate", sign_of(r"roles? must alternate|user/assistant/user"), _alternating),

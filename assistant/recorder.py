@@ -1,15 +1,15 @@
 """Writes a receipt before each model call, fills it in after, and builds the request again from its receipt."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from assistant.acting import Acted
 from assistant.llm import Ended
 from assistant.models import Prices, cost
-from assistant.prompt import LAST_STEP, MEMORY_INTRO, PERSONA
+from assistant.prompt import HELPER, LAST_STEP, MEMORY_INTRO, PERSONA
 from assistant.references import Basis, Sources, rebuilt, referred
 from memory.deltas import decoded
 from memory.manager import MemoryManager, Recalled
@@ -17,7 +17,10 @@ from memory.receipts import CallRow, Purpose, Receipt
 from memory.records import Message, Outcome
 from memory.session import LiveSession, now
 
-OURS = (PERSONA, MEMORY_INTRO, LAST_STEP)  # what of the program's own words stands between texts of the memory
+if TYPE_CHECKING:
+    from assistant.delegate import Parent
+
+OURS = (PERSONA, HELPER, MEMORY_INTRO, LAST_STEP)  # what of the program's own words stands between texts of the memory
 
 
 class TurnRecorder:
@@ -32,8 +35,8 @@ class TurnRecorder:
     def go_on(self, turn: int) -> None:
         """Begin the turn of this user message (its `seq`), or go on with it after a pause."""
         made = self._memory.receipts.of_turn(turn) if turn else []
-        self._turn, self._step = turn, len(made)
-        self._last = made[-1].seq if made else 0
+        self.turn, self._step = turn, len(made)
+        self.last = made[-1].seq if made else 0
         self._before: tuple[int, Sequence[Mapping[str, Any]]] | None = None
 
     def looked(self, asked: Message, recalled: Recalled, note: Message | None) -> None:
@@ -45,14 +48,28 @@ class TurnRecorder:
         if note:
             self._notes[note.id] = name
 
-    def sending(self, shown: Sequence[Message], request: Mapping[str, Any], body: bytes) -> Ended:
-        """Write the receipt of a request made of the messages `shown`. Raises StoreError."""
+    def sending(
+        self,
+        shown: Sequence[Message],
+        request: Mapping[str, Any],
+        body: bytes,
+        ours: Collection[str] = (),
+        purpose: Purpose = "turn",
+    ) -> Ended:
+        """Write the receipt of a request made of the messages `shown`. Raises StoreError.
+
+        `ours` are texts of the program that may stand in it besides the usual ones: its tools, told in words.
+        """
         stored = [message for message in self._session.transcript if message.seq]
-        basis = Basis(stored, shown, self._notes, OURS, self._before)
+        basis = Basis(stored, shown, self._notes, [*OURS, *ours], self._before)
         self._step += 1
-        seq = _begun(self._memory, request, body, basis, self._session.id, self._turn, self._step, self._model)
-        self._before, self._last = (seq, request["messages"]), seq
+        seq = _begun(self._memory, request, body, basis, purpose, self._session.id, self.turn, self._step, self._model)
+        self._before, self.last = (seq, request["messages"]), seq
         return partial(_ended, self._memory, seq, self._prices)
+
+    def planned(self, text: str) -> None:
+        """Note what the model said of a plan, which is no message of the session."""
+        self._memory.receipts.answered_with(self.last, text)
 
     def acted(self, acted: Acted) -> None:
         """Hold what came of a call until its answer is stored."""
@@ -61,15 +78,54 @@ class TurnRecorder:
     def stored(self, message: Message) -> None:
         """Note a message that came of the last call of the model, or answers one of its calls of tools."""
         receipts = self._memory.receipts
-        if message.role == "assistant" and self._last:
-            receipts.answered(self._last, message)
+        if message.role == "assistant" and self.last:
+            receipts.answered(self.last, message)
         if acted := self._acted.pop(message.tool_call_id or "", None):
             result = acted.result
             row = CallRow(
-                self._last, acted.call.id, acted.call.name, result.ok, result.outside, acted.decision, acted.ms,
+                self.last, acted.call.id, acted.call.name, result.ok, result.outside, acted.decision, acted.ms,
                 result=message.seq,
             )  # fmt: skip
             receipts.acted(row)
+
+
+class HelperRecorder:
+    """The receipts of a helper. Its messages are none of the session's, so their words stand in its rows."""
+
+    def __init__(self, memory: MemoryManager, parent: "Parent", number: int, model: str, prices: Prices | None) -> None:
+        self._memory, self._parent, self._number = memory, parent, number
+        self._model, self._prices = model, prices
+        self._step = 0
+        self._before: tuple[int, Sequence[Mapping[str, Any]]] | None = None
+
+    def sending(
+        self, _shown: Sequence[Message], request: Mapping[str, Any], body: bytes, ours: Collection[str] = ()
+    ) -> Ended:
+        """Write the receipt of a request: what the helper's last one added to the one before. Raises StoreError."""
+        basis = Basis((), constants=[*OURS, *ours], before=self._before)
+        self._step += 1
+        parent = self._parent
+        seq = _begun(
+            self._memory, request, body, basis, "helper", parent.session_id, parent.turn, self._step, self._model,
+            parent.receipt, self._number,
+        )  # fmt: skip
+        self._before = seq, request["messages"]
+        return partial(_ended, self._memory, seq, self._prices)
+
+    def answered(self, message: Message) -> None:
+        """Note what the helper said."""
+        if self._before:
+            self._memory.receipts.answered_with(self._before[0], message.content)
+
+    def acted(self, acted: Acted) -> None:
+        """Write down what came of a call."""
+        if self._before:
+            call, result = acted.call, acted.result
+            row = CallRow(
+                self._before[0], call.id, call.name, result.ok, result.outside, acted.decision, acted.ms,
+                call.arguments, None, result.text,
+            )  # fmt: skip
+            self._memory.receipts.acted(row)
 
 
 class NotesRecorder:
@@ -86,7 +142,7 @@ class NotesRecorder:
         """
         basis = Basis(self._memory.store.transcript(self._session_id), constants=[instructions])
         self._step += 1
-        seq = _begun(self._memory, request, body, basis, self._session_id, None, self._step, self._model)
+        seq = _begun(self._memory, request, body, basis, "notes", self._session_id, None, self._step, self._model)
         return partial(_ended, self._memory, seq, self._prices)
 
 
@@ -103,16 +159,31 @@ def _begun(
     request: Mapping[str, Any],
     body: bytes,
     basis: Basis,
+    purpose: Purpose,
     session_id: str,
     turn: int | None,
     step: int,
     model: str,
+    parent: int | None = None,
+    helper: int | None = None,
 ) -> int:
     """Write a receipt with the constant texts that it needs; gives its `seq`."""
     references = referred(request, basis)
-    purpose: Purpose = "notes" if turn is None else "turn"
     digest = hashlib.sha256(body).hexdigest()
-    receipt = Receipt(0, session_id, purpose, turn, step, now(), model, len(body), digest, references.request)
+    receipt = Receipt(
+        0,
+        session_id,
+        purpose,
+        turn,
+        step,
+        now(),
+        model,
+        len(body),
+        digest,
+        references.request,
+        parent=parent,
+        helper=helper,
+    )
     with memory.store.writing():
         memory.receipts.keep(references.texts)
         return memory.receipts.begin(receipt)

@@ -1,6 +1,7 @@
 """A model that makes the same call again and again: noticed, told, and then ended. Pure."""
 
 import json
+from collections.abc import Iterable
 
 from memory.records import ToolCall
 
@@ -11,10 +12,13 @@ ALTERNATING = 4  # two calls, each twice
 class Repeats:
     """Watches the calls of one turn. `stuck` says in words why the turn must end; it is empty while it need not."""
 
-    def __init__(self) -> None:
+    def __init__(self, before: Iterable[ToolCall] = ()) -> None:
+        """`before` are the calls that the turn made before it was paused."""
         self._seen: list[str] = []
         self._told = False
         self.stuck = ""
+        for call in before:
+            self(call)
 
     def __call__(self, call: ToolCall) -> str:
         """What the model is told instead of running the call; empty: it may run."""

@@ -1,15 +1,28 @@
 """A model's reply: its pieces as they come, the whole, and how it grows from one to the other. Pure."""
 
-import json
-import uuid
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+from assistant.assembly import CallAssembly
 from assistant.errors import Interrupted
+from assistant.thoughts import ThoughtSplitter
 from assistant.wire import well_formed
 from memory.errors import Failure
 from memory.records import Outcome, ToolCall
+
+# Other words for OpenAI's. None is no end at all: the endpoint gave up.
+FINISHES = {
+    "max_tokens": "length",
+    "max_length": "length",
+    "model_length": "length",
+    "safety": "content_filter",
+    "recitation": "content_filter",
+    "error": None,
+    "abort": None,
+    "cancelled": None,
+    "insufficient_system_resource": None,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +44,10 @@ class Delta:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A whole reply. `finish` is the endpoint's word (stop, length, tool_calls, content_filter), or ours: broken.
+    """A whole reply. `finish` is the endpoint's word (stop, length, tool_calls, content_filter, or one of its own), or
+    ours: broken, deadline.
 
-    A broken reply has the text that came before the connection broke, and no tool calls: half a call is none.
+    A reply that broke or met its deadline has the text that came before, and no tool calls: half a call is none.
     """
 
     text: str
@@ -46,99 +60,127 @@ class Reply:
 
 @dataclass(slots=True)
 class Draft:
-    """What has come of a reply so far. Chunks are plain dicts: servers leave out fields that the types promise."""
+    """What has come of a reply so far. Chunks are plain dicts: servers leave out fields that the types promise.
+
+    `cut` is why it ended without the endpoint's own word; `advanced` counts what came of use, to tell it from blanks.
+    """
 
     model: str
-    finish: str | None = None
-    usage: Usage | None = None
     retries: int = 0
     stopped: BaseException | None = None
+    cut: str = "broken"
+    finish: str | None = None
+    usage: Usage | None = None
     has_choice: bool = False
-    text: list[str] = field(default_factory=list)
-    reasoning: list[str] = field(default_factory=list)
-    calls: list[ToolCall] = field(default_factory=list)
-    places: dict[int | None, int] = field(default_factory=dict)  # in `calls`, by the index the server gave
+    advanced: int = 0
+    _text: list[str] = field(default_factory=list)
+    _reasoning: list[str] = field(default_factory=list)
+    _calls: CallAssembly = field(default_factory=CallAssembly)
+    _splitter: ThoughtSplitter = field(default_factory=ThoughtSplitter)
 
     @property
     def is_worth_keeping(self) -> bool:
-        """Whether text or the end came; half a tool call or thoughts alone are of no use."""
-        return bool(self.text or self.finish)
+        """Whether text or the end came; half a tool call, blanks or thoughts alone are of no use."""
+        return bool(self.finish) or any(not piece.isspace() for piece in self._text)
+
+    def begin_again(self) -> None:
+        """Forget what came: the request is sent once more."""
+        self._text, self._reasoning, self._calls = [], [], CallAssembly()
+        self._splitter, self.has_choice = ThoughtSplitter(), False
+        self.retries += 1
 
     def take(self, chunk: Mapping[str, Any]) -> Iterator[Delta]:
-        """Add a chunk; give the pieces of text it brings."""
-        self.model = chunk.get("model") or self.model
+        """Add a chunk of a stream, or a whole answer; give the pieces of text it brings."""
+        self.model = _text(chunk.get("model")) or self.model
         self.usage = _usage(chunk.get("usage")) or self.usage
-        for choice in (chunk.get("choices") or ())[:1]:
+        for choice in _mappings(chunk.get("choices"))[:1]:
             self.has_choice = True
-            self.finish = choice.get("finish_reason") or self.finish
-            yield from self._add(choice.get("delta") or {})
+            yield from self._add(choice)
+            if word := _text(choice.get("finish_reason")):
+                self.finish = FINISHES.get(word.lower(), word)
+                self.advanced += 1
 
-    def _add(self, delta: Mapping[str, Any]) -> Iterator[Delta]:
-        for piece in delta.get("tool_calls") or ():
-            self._add_call(piece)
+    def flush(self) -> Iterator[Delta]:
+        """The pieces that were held back, at the end."""
+        yield from map(self._heard, self._splitter.flush())
+
+    def _add(self, choice: Mapping[str, Any]) -> Iterator[Delta]:
+        delta = choice.get("delta")
+        if not delta and not self.advanced:  # some answer whole, also where a stream was asked for
+            delta = choice.get("message")
+        if isinstance(delta, Mapping):
+            self._add_calls(delta)
+            yield from self._add_words(delta)
+
+    def _add_calls(self, delta: Mapping[str, Any]) -> None:
+        pieces = list(_mappings(delta.get("tool_calls")))
+        if old_form := _mappings([delta.get("function_call")]):
+            pieces += [{"index": "function_call", "function": old_form[0]}]
+        for piece in pieces:
+            self._calls.add(piece)
+        self.advanced += len(pieces)
+
+    def _add_words(self, delta: Mapping[str, Any]) -> Iterator[Delta]:
         # Two names for thoughts are in use; neither is OpenAI's.
-        if thought := delta.get("reasoning_content") or delta.get("reasoning"):
-            self.reasoning.append(well_formed(thought))
-            yield Delta(self.reasoning[-1], reasoning=True)
-        if said := delta.get("content") or delta.get("refusal"):
-            self.text.append(well_formed(said))
-            yield Delta(self.text[-1])
+        thought = _text(delta.get("reasoning_content")) or _text(delta.get("reasoning"))
+        said, thought_parts = _content(delta.get("content"))
+        said = said or _text(delta.get("refusal"))
+        if thought := thought or thought_parts:
+            yield self._heard((well_formed(thought), True))
+        yield from map(self._heard, self._splitter.feed(well_formed(said)))
 
-    def _add_call(self, piece: Mapping[str, Any]) -> None:
-        """Add a piece of a tool call to the call of its index, or begin another call."""
-        index = piece.get("index")
-        place = self.places.get(index)
-        if place is None or _is_another(piece, self.calls[place]):
-            place = self.places[index] = len(self.calls)
-            self.calls.append(ToolCall("", "", ""))
-        self.calls[place] = _grown(self.calls[place], piece)
+    def _heard(self, piece: tuple[str, bool]) -> Delta:
+        text, reasoning = piece
+        (self._reasoning if reasoning else self._text).append(text)
+        self.advanced += not text.isspace()
+        return Delta(text, reasoning)
 
     def reply(self) -> Reply:
-        """The reply as far as it came; without the endpoint's word for its end it is broken."""
-        calls = _with_ids(self.calls) if self.finish else ()
-        finish = self.finish or "broken"
-        return Reply("".join(self.text), calls, finish, self.usage, self.model, "".join(self.reasoning))
+        """The reply as far as it came; without the endpoint's word for its end it was cut."""
+        calls = self._calls.whole() if self.finish else ()
+        finish = self.finish or self.cut
+        return Reply("".join(self._text), calls, finish, self.usage, self.model, "".join(self._reasoning))
 
     def outcome(self, ms: int) -> Outcome:
         """How the call ended, after so many milliseconds."""
         usage = (self.usage.prompt, self.usage.completion, self.usage.cached) if self.usage else ()
         if self.stopped is None:
-            return Outcome(ms, self.finish or "broken", "", self.retries, *usage)
+            return Outcome(ms, self.finish or self.cut, "", self.retries, *usage)
         if isinstance(self.stopped, Interrupted | KeyboardInterrupt | GeneratorExit):
             return Outcome(ms, "interrupted", "", self.retries, *usage)
         said = self.stopped.message if isinstance(self.stopped, Failure) else str(self.stopped)
         return Outcome(ms, "", f"{type(self.stopped).__name__}: {said}", self.retries, *usage)
 
 
-def _is_another(piece: Mapping[str, Any], known: ToolCall) -> bool:
-    """Whether the piece begins another call than the one at its index: some servers give no index, or always 0."""
-    if not (piece.get("function") or {}).get("name"):
-        return False
-    return piece["id"] != known.id if piece.get("id") else piece.get("index") is None
+def _content(given: object) -> tuple[str, str]:
+    """A content's text and thoughts: a text, or a list of parts, some of which are thoughts."""
+    if isinstance(given, str):
+        return given, ""
+    parts = _mappings(given)
+    said = [_text(part.get("text")) for part in parts]
+    thoughts = [text for part in parts for text in _content(part.get("thinking"))]
+    return "".join(said), "".join(thoughts)
 
 
-def _grown(known: ToolCall, piece: Mapping[str, Any]) -> ToolCall:
-    """The call with one piece more. Id and name come whole, and again and again from some servers."""
-    function = piece.get("function") or {}
-    more = function.get("arguments") or ""
-    return ToolCall(
-        known.id or piece.get("id") or "",
-        known.name or function.get("name") or "",
-        known.arguments + (more if isinstance(more, str) else json.dumps(more)),
-    )
-
-
-def _with_ids(calls: Collection[ToolCall]) -> tuple[ToolCall, ...]:
-    """The calls, each with an id of its own: some servers give none, or give one to all."""
-    found: dict[str, ToolCall] = {}
-    for call in calls:
-        own = call.id if call.id and call.id not in found else f"call_{uuid.uuid4().hex}"
-        found[own] = replace(call, id=own, arguments=well_formed(call.arguments))
-    return tuple(found.values())
-
-
-def _usage(told: Mapping[str, Any] | None) -> Usage | None:
-    if not told:
+def _usage(told: object) -> Usage | None:
+    """The tokens told of. Any may be missing or null; where both counts are, nothing was told."""
+    if not isinstance(told, Mapping):
         return None
-    cached = (told.get("prompt_tokens_details") or {}).get("cached_tokens")
-    return Usage(told.get("prompt_tokens") or 0, told.get("completion_tokens") or 0, cached or 0)
+    prompt, completion = _count(told.get("prompt_tokens")), _count(told.get("completion_tokens"))
+    if prompt is None and completion is None:
+        return None
+    details = told.get("prompt_tokens_details")
+    cached = _count(details.get("cached_tokens")) if isinstance(details, Mapping) else None
+    return Usage(prompt or 0, completion or 0, cached or 0)
+
+
+def _count(given: object) -> int | None:
+    return int(given) if isinstance(given, int | float) and 0 <= given < 2**53 else None
+
+
+def _text(given: object) -> str:
+    return given if isinstance(given, str) else ""
+
+
+def _mappings(given: object) -> Sequence[Mapping[str, Any]]:
+    return [each for each in given if isinstance(each, Mapping)] if isinstance(given, list) else []

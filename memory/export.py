@@ -41,8 +41,8 @@ def session_object(store: Store, session: Session) -> dict[str, Any]:
 
 
 def by_hand(messages: Sequence[Message], summary: Summary | None, facts: Sequence[Fact]) -> bool:
-    """Is this what its owner had remembered, and no conversation? One user message, a fact, no summary."""
-    return bool(facts) and summary is None and [one.role for one in messages] == ["user"]
+    """Is this what its owner had remembered, or agreed to, and no conversation? One message, a fact, no summary."""
+    return bool(facts) and summary is None and [one.role for one in messages] in (["user"], ["assistant"])
 
 
 def write(store: Store, sessions: Iterable[Session], out: TextIO, format: Format) -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from memory import answering
 from memory import recall as recalling
 from memory.entries import entries
+from memory.errors import BadInput
 from memory.files import locked, private_folder
 from memory.records import USER, Cut, Fact, Hit, Message, Role, Scope, Session, Summary
 from memory.rows import from_text
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from memory.answering import Older
     from memory.events import Event
     from memory.index import Index
+    from memory.pending import PendingRows
+    from memory.plans import PlanRows
     from memory.receipts import Receipts
     from memory.summary import Notes, Writer
     from memory.sync import Progress, Synced
@@ -93,6 +96,26 @@ class MemoryManager:
 
         return Receipts(self.store)
 
+    @cached_property
+    def pending(self) -> "PendingRows":
+        """What waits for its owner's yes."""
+        from memory.pending import PendingRows
+
+        return PendingRows(self.store)
+
+    @cached_property
+    def plans(self) -> "PlanRows":
+        """The plans of turns."""
+        from memory.plans import PlanRows
+
+        return PlanRows(self.store)
+
+    def foreign(self, units: Iterable[str]) -> list[str]:
+        """The tools whose words from outside stand in these units, and "imported"; each once."""
+        from memory.foreign import foreign
+
+        return foreign(self.store, units)
+
     def begin(self, model: str) -> LiveSession:
         """A new conversation with `model`. Nothing is written before its first message."""
         return LiveSession(self.store, self.counter, self.locks, model, self._clock)
@@ -100,12 +123,20 @@ class MemoryManager:
     def resume(self, session_id: str, model: str) -> LiveSession:
         """The session of this id, to go on with `model`: with what was recalled in it, as far as that is still there.
 
-        Raises BadInput where another process is at it.
+        Raises BadInput where another process is at it, or it waits for nothing any more.
         """
         session = self.begin(model)
         notes, shows = self.receipts.notes_of(session_id)
         session.resume(session_id, notes, shows)
+        if not self.pending.of_session(session_id):  # looked up only now that nobody else can go on with it
+            session.let_go()
+            raise BadInput(f"{session_id} waits for nothing any more.", "See `assistant pending`.")
         return session
+
+    def waits(self, session: Session) -> bool:
+        """Whether a session waits for its owner, and nobody goes on with it right now."""
+        with abandoned(self.store, self.locks, session) as free:
+            return free and bool(self.pending.of_session(session.id))
 
     # ------------------------------------------------------------------ recall
 

@@ -331,7 +331,7 @@ CREATE TABLE calls (                        -- what came of a call of a tool
 CREATE INDEX calls_receipt ON calls (receipt);
 CREATE INDEX calls_result ON calls (result);
 
-CREATE TABLE pending (                      -- what waits for its owner's yes
+CREATE TABLE pending (                      -- what waits for its owner's yes, until the turn is past it
   id TEXT PRIMARY KEY NOT NULL,
   session_id TEXT NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
   turn INTEGER NOT NULL,                    -- the user message's seq
@@ -339,11 +339,12 @@ CREATE TABLE pending (                      -- what waits for its owner's yes
   call_id TEXT NOT NULL DEFAULT '',
   name TEXT NOT NULL DEFAULT '',
   shown TEXT NOT NULL,                      -- exactly this is approved
-  why TEXT NOT NULL,                        -- the rule by which it waits
+  why TEXT NOT NULL,                        -- the rule by which it waits; empty: it asks nothing, and waits with others
   at TEXT NOT NULL,
   decision TEXT CHECK (decision IN ('approved', 'denied')),
   decided_at TEXT,
-  note TEXT NOT NULL DEFAULT ''             -- what the owner said with it
+  note TEXT NOT NULL DEFAULT '',            -- what the owner said with it
+  begun_at TEXT                             -- when the turn went on with it: it is not run a second time
 );
 CREATE INDEX pending_session ON pending (session_id);
 

@@ -234,14 +234,27 @@ class Receipts:
         rows = self._store.rows("SELECT * FROM receipts WHERE turn = ? ORDER BY seq", [turn])
         return [_as_receipt(dict(row)) for row in rows]
 
+    def turns_of(self, session_id: str) -> list[int]:
+        """The turns of a session that asked a model, in order."""
+        sql = "SELECT DISTINCT turn FROM receipts WHERE session_id = ? AND turn IS NOT NULL ORDER BY turn"
+        return [row[0] for row in self._store.rows(sql, [session_id])]
+
+    def messages_of_turn(self, session_id: str, turn: int) -> list[Message]:
+        """What of a turn's messages is stored: from its user message up to the next one."""
+        sql = """SELECT * FROM messages WHERE session_id = ?1 AND seq >= ?2 AND seq < coalesce(
+                   (SELECT min(seq) FROM messages WHERE session_id = ?1 AND role = 'user' AND seq > ?2), ?2 + 1e15)
+                 ORDER BY seq"""
+        return [as_message(row) for row in self._store.rows(sql, [session_id, turn])]
+
     def of_notes(self, session_id: str) -> list[Receipt]:
         """The calls that wrote the notes on a session, in order."""
         sql = "SELECT * FROM receipts WHERE session_id = ? AND purpose = 'notes' ORDER BY seq"
         return [_as_receipt(dict(row)) for row in self._store.rows(sql, [session_id])]
 
     def spent(self, column: Literal["session_id", "turn"], value: object) -> Spent:
-        """What the calls of a session or a turn took, helpers and notes included."""
-        sql = f"""SELECT count(*), coalesce(sum(prompt_tokens + completion_tokens), 0), coalesce(sum(ms), 0) / 1000.0,
+        """What the calls of a session or a turn took, helpers and notes included, which count as no steps."""
+        sql = f"""SELECT count(CASE WHEN purpose = 'turn' THEN 1 END),
+                  coalesce(sum(prompt_tokens + completion_tokens), 0), coalesce(sum(ms), 0) / 1000.0,
                   CASE WHEN count(*) = count(usd) THEN coalesce(sum(usd), 0) END
                   FROM receipts WHERE {column} = ? AND ms IS NOT NULL"""
         return Spent(*self._store.rows(sql, [value])[0])

@@ -129,7 +129,7 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a call ended. `finish` is the endpoint's word, "broken" or "interrupted"; empty where `error` says why.
+    """How a call ended. `finish` is the endpoint's word, "broken", "deadline" or "interrupted"; empty: see `error`.
 
     `ms` are milliseconds from before the request to the reply's end, `retries` how often it was sent again. The tokens
     are the endpoint's own count, None where it gave none.

@@ -200,7 +200,7 @@ class Store:
     def open_sessions(self) -> list[Session]:
         """Sessions that nobody has ended yet, and that wait for nothing; a live process may hold them."""
         sql = """SELECT * FROM sessions WHERE state = 'open' AND NOT EXISTS (
-                   SELECT 1 FROM pending WHERE session_id = sessions.id AND decision IS NULL)"""
+                   SELECT 1 FROM pending WHERE session_id = sessions.id)"""
         return [as_session(row) for row in self.rows(sql)]
 
     def owed(self, writer: str) -> list[Session]:

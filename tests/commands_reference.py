@@ -13,8 +13,9 @@ HEAD = """\
 
 What `--help` says of each command. Made by `python -m tests.commands_reference`; do not edit.
 
-Exit codes: 0 done, 1 error, 2 usage, 3 nothing found, 4 refused, 5 a limit was reached, 75 rate limited, 76 key
-refused, 77 no model reachable, 130 interrupted. Standard output carries the data, standard error the talk.
+Exit codes: 0 done, 1 error, 2 usage, 3 nothing found, 4 refused, 5 a limit was reached, 6 waits for approval, 75 rate
+limited, 76 key refused, 77 no model reachable, 130 interrupted. Standard output carries the data, standard error the
+talk.
 """
 
 

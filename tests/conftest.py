@@ -12,7 +12,9 @@ import pytest
 from assistant.app import App
 from assistant.settings import Settings
 from memory.tokens import Counter
+from tests.endpoints import scripted_endpoint  # noqa: F401  the fixture `endpoint`
 from tests.scripted import ScriptedServer, scripted_server  # noqa: F401  the fixture `server`
+from tests.web_server import web  # noqa: F401
 
 ROOT = Path(__file__).parent.parent
 MODEL = "gpt-4o-mini"  # the table knows that it takes system messages between the others
@@ -24,7 +26,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No test sees the developer's memory, key or endpoint."""
     for name in (
-        "OPENAI_API_KEY", "OPENAI_BASE_URL", "ASSISTANT_MODEL", "ASSISTANT_CONTEXT_TOKENS", "ASSISTANT_EMBEDDING",
+        "OPENAI_API_KEY", "OPENAI_BASE_URL", "ASSISTANT_SEARCH_KEY", "ASSISTANT_MODEL", "ASSISTANT_CONTEXT_TOKENS", "ASSISTANT_EMBEDDING",
     ):  # fmt: skip
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("ASSISTANT_HOME", str(tmp_path / "home"))

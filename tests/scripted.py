@@ -52,8 +52,9 @@ class Answer:
     """What to stream, and what is to go wrong on the way. The finish is found from the rest when left out.
 
     `usage` replaces the counted one (None: the server sends none). `delay_s` is waited before the first byte,
-    `pause_s` before each piece. After `drop_after` pieces the connection is cut; before the last piece goes
-    `raw`, sent as it stands, and a `gate` is waited for. Without `choices` no chunk has any.
+    `pause_s` before each piece. After `drop_after` pieces the connection is cut. Before the last piece go `deltas`, in
+    whatever form a server may give them, and `raw`, sent as it stands; then the line `endless` again and again until
+    the client leaves; and a `gate` is waited for. Without `choices` no chunk has any.
     """
 
     text: str = ""
@@ -64,14 +65,19 @@ class Answer:
     delay_s: float = 0.0
     pause_s: float = 0.0
     drop_after: int | None = None
+    deltas: tuple[JSON, ...] = ()
     raw: str = ""
+    endless: str = ""
     gate: threading.Event | None = None
     choices: bool = True
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """A status other than 200. A body that is text is sent as HTML, another as JSON."""
+    """An answer in one piece, of any status. A body that is text is sent as HTML, another as JSON.
+
+    The status 0 is no answer at all: the connection is cut.
+    """
 
     status: int
     body: Any
@@ -221,10 +227,13 @@ def chunks(answer: Answer, body: JSON) -> Iterator[str]:
     deltas += [{"content": piece} for piece in pieces(answer.text)]
     for place, call in enumerate(answer.calls):
         deltas += call_deltas(place, call)
-    for delta in deltas:
+    for delta in [*deltas, *answer.deltas]:
         yield chunk(body, [{"index": 0, "delta": delta, "finish_reason": None}] if answer.choices else [])
     if answer.raw:
         yield answer.raw
+    while answer.endless:
+        yield answer.endless
+        time.sleep(0.005)
     if answer.gate:
         assert answer.gate.wait(10), "the gate was never opened"
     if answer.choices:
@@ -276,7 +285,7 @@ def completion(answer: Answer, body: JSON) -> JSON:
 def finish_of(answer: Answer) -> str | None:
     if answer.finish != "by content":
         return answer.finish
-    return "tool_calls" if answer.calls else "stop"
+    return "tool_calls" if answer.calls or any("tool_calls" in delta for delta in answer.deltas) else "stop"
 
 
 def usage_of(answer: Answer, body: JSON) -> JSON | None:
@@ -365,7 +374,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _chat(self, body: JSON) -> None:
         answer = self.server.script.next_step(body)
         if isinstance(answer, Refusal):
-            self._send(answer.status, answer.body, answer.headers or {})
+            if answer.status:
+                self._send(answer.status, answer.body, answer.headers or {})
+            else:
+                self._cut()
             return
         time.sleep(answer.delay_s)
         if body.get("stream"):
@@ -383,7 +395,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self._cut()
                 return
             time.sleep(answer.pause_s)
-            self._write_chunk(f"data: {text}\n\n".encode())
+            # A comment is a sign of life; all else is data.
+            self._write_chunk(f"{text}\n\n".encode() if text.startswith(":") else f"data: {text}\n\n".encode())
         self._write_chunk(b"")
 
     def _write_chunk(self, data: bytes) -> None:

@@ -299,7 +299,7 @@ def test_a_tool_round_trip_keeps_who_said_what(app: App, server: ScriptedServer)
 def test_a_turn_that_fails_keeps_the_message_and_the_chat_goes_on(
     app: App, server: ScriptedServer, wrong: Any, error: type[Failure]
 ) -> None:
-    server.enqueue(wrong)
+    server.default = wrong  # what may pass is tried again
     chat = app.chat()
     with pytest.raises(error):
         hear(chat, "Are you there?")
@@ -434,7 +434,7 @@ def test_a_window_that_holds_nothing_says_what_to_do(apps: Apps) -> None:
 def test_an_endpoint_that_counts_more_makes_the_window_smaller_and_the_log_says_so(
     apps: Apps, server: ScriptedServer, counter: Counter, caplog: pytest.LogCaptureFixture
 ) -> None:
-    app = apps(context_tokens=3000)
+    app = apps(context_tokens=3000, helpers=0)
 
     def answer(body: Any) -> Answer:
         size = 2 * counted(counter, body)

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 OURS = {"assistant", "memory", "tools", "data"}
 MAY_IMPORT = {"tools": {"tools"}, "memory": {"memory"}, "assistant": {"assistant", "memory", "tools", "data"}}
 DOORS = {
-    "openai": "assistant/llm.py",
+    "openai": "assistant/door.py",
     "xllamacpp": "assistant/local.py",
     "prompt_toolkit": "assistant/cli/terminal.py",
     "rich": "assistant/cli/markdown.py",
@@ -26,6 +26,9 @@ DOORS = {
     "sqlite_utils": "memory/store.py",
     "filelock": "memory/files.py",
     "simpleeval": "tools/calculator.py",
+    "opentelemetry": "assistant/otel.py",
+    "trafilatura": "tools/readable.py",
+    "idna": "tools/download.py",
 }
 FILES = sorted(path for room in MAY_IMPORT for path in (ROOT / room).rglob("*.py"))
 

@@ -99,7 +99,7 @@ def terminal_of(width: int, height: int, **streams: bool) -> Iterator[Tty]:
 def streamed(tty: Tty, text: str, size: int, *, every: bool = True) -> list[str]:
     """Stream an answer to the terminal, drawing at `every` piece, and give all rows in the end."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("assistant.cli.terminal.FRAME_S", 0.0 if every else 60.0)
+        patch.setattr("assistant.cli.screen.FRAME_S", 0.0 if every else 60.0)
         with Output().answer() as answer:
             for at in range(0, len(text), size):
                 answer.write(text[at : at + size])
@@ -125,7 +125,7 @@ def test_an_answer_grows_while_it_comes_and_the_newest_text_is_seen() -> None:
 
 def test_a_narrower_terminal_leaves_no_second_copy_of_what_was_drawn() -> None:
     with terminal_of(60, 20) as tty, Output().answer() as answer, pytest.MonkeyPatch.context() as patch:
-        patch.setattr("assistant.cli.terminal.FRAME_S", 0.0)
+        patch.setattr("assistant.cli.screen.FRAME_S", 0.0)
         answer.write(" ".join(WORDS[:20]))
         drawn = tty.shown()
         # A terminal that is made narrower wraps the rows it holds.
@@ -308,18 +308,18 @@ print("<end>")
 class Chat:
     """A program at a pseudo-terminal, with a person who types."""
 
-    def __init__(self, history: Path) -> None:
+    def __init__(self, history: Path, code: str = CHAT, first: str = "you>") -> None:
         self.master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
         # Nobody answers the question where the cursor is.
         environment = os.environ | {"TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1", "PYTHONPATH": str(ROOT)}
-        command = [sys.executable, "-c", CHAT, str(history)]
+        command = [sys.executable, "-c", code, str(history)]
         self.process = subprocess.Popen(
             command, cwd=ROOT, env=environment, stdin=slave, stdout=slave, stderr=slave, start_new_session=True
         )
         os.close(slave)
         self.received = b""
-        self.wait_for("you>")
+        self.wait_for(first)
 
     def type(self, keys: str) -> None:
         os.write(self.master, keys.encode("utf-8", "surrogateescape"))

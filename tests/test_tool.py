@@ -353,6 +353,8 @@ def test_a_preview_that_refuses_is_told_to_the_model() -> None:
         (frozenset(), "own words", False),
         (frozenset(), Outside("a page's words"), True),
         (frozenset({"network"}), "own words", True),
+        (frozenset({"reads", "writes"}), "own words", True),
+        (frozenset({"writes"}), "done", False),
     ],
 )
 def test_a_result_tells_whether_it_may_hold_foreign_words(

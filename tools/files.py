@@ -1,136 +1,265 @@
-"""Reading text files, and only in the folders the owner allowed."""
+"""Tools that read: a text file, what a folder holds, where a text stands. Only in the folders the owner allowed."""
 
-import codecs
 import mimetypes
 import os
-import re
-import stat
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from tools.encodings import decoded, lines_of
+from tools.folders import Folders, read_bytes
 from tools.tool import Tool, tool
 
-MAX_BYTES = 1024 * 1024
-
-# Nothing is opened through a link, and nothing that would make us wait. Not every system has all of these.
-_OPEN_FLAGS = os.O_RDONLY
-for _name in ("O_NOFOLLOW", "O_NONBLOCK", "O_NOCTTY", "O_BINARY"):
-    _OPEN_FLAGS |= getattr(os, _name, 0)
-
-# UTF-32 first: its mark begins with that of UTF-16.
-_MARKS = {
-    codecs.BOM_UTF32_LE: "utf-32",
-    codecs.BOM_UTF32_BE: "utf-32",
-    codecs.BOM_UTF8: "utf-8-sig",
-    codecs.BOM_UTF16_LE: "utf-16",
-    codecs.BOM_UTF16_BE: "utf-16",
-}
-_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+MAX_BYTES = 1024 * 1024  # of a file that is shown from its beginning
+MAX_SEARCHED_BYTES = 16 * 1024 * 1024  # of a file that is searched, or shown from a later line
+MOST_ENTRIES = 500
+MOST_MATCHES = 100
+LINE_CHARACTERS = 200  # of a line that matches
+SEARCH_S = 10.0
 
 
-def files_tool(roots: Sequence[Path]) -> list[Tool]:
-    """Return the tool that reads files in these folders; without a folder there is no such tool.
+def files_tool(roots: Sequence[Path], closed: Sequence[Path] = ()) -> list[Tool]:
+    """Return the tools that read in these folders, and in no `closed` one; without a folder there are none.
 
     The folders are resolved once, here: a link that is bent later does not widen what the owner allowed.
     """
     if not roots:
         return []
-    allowed = [Path(os.path.realpath(root.expanduser())) for root in roots]
+    folders = Folders(roots, closed)
 
-    def read_file(path: str) -> str:
-        """Read a text file in one of the folders the user allowed. It cannot list folders.
+    def read_file(path: str, first_line: int = 1, lines: int = 0) -> str:
+        """Read a text file in one of the folders the user allowed. Of a long one read parts, by their lines.
 
         Args:
             path: The file, absolute or relative to an allowed folder.
+            first_line: The line to begin with; the first is 1.
+            lines: How many lines to read; 0 means all that follow.
 
         Raises:
             ValueError: The path is outside the allowed folders, missing, a folder or no ordinary file.
             OSError: The system does not let it be read.
         """
-        return _read(_located(path, allowed))
+        real = folders.existing(path)
+        return _read(real) if first_line == 1 and lines == 0 else _read_lines(real, first_line, lines)
 
-    return [tool(read_file, effects=frozenset({"reads"}))]
+    def list_files(folder: str = "", pattern: str = "") -> str:
+        """List what a folder holds; with a pattern, the files below it whose names match.
+
+        Args:
+            folder: The folder, absolute or relative to an allowed folder; empty means the allowed folders themselves.
+            pattern: For example "*.md" or "*invoice*"; upper and lower case are the same.
+
+        Raises:
+            ValueError: The folder is outside the allowed folders, missing or no folder.
+            OSError: The system does not let it be read.
+        """
+        starts = _starts(folders, folder)
+        return _listed(_found(folders, starts, pattern) if pattern else _entries(folders, starts))
+
+    def search_files(text: str, folder: str = "", pattern: str = "") -> str:
+        """Find the lines of files that hold a text, in a folder and all below it. Upper and lower case are the same.
+
+        Args:
+            text: The text to look for, literally, within one line.
+            folder: The folder, absolute or relative to an allowed folder; empty means the allowed folders themselves.
+            pattern: Only files whose names match, for example "*.md".
+
+        Raises:
+            ValueError: The text is empty or several lines; the folder is outside the allowed folders or missing.
+        """
+        if not text.strip() or len(text.splitlines()) > 1:
+            raise ValueError("give a text of one line to look for")
+        return _Search(folders, text).run(_starts(folders, folder), pattern)
+
+    return [tool(each, effects=frozenset({"reads"})) for each in (read_file, list_files, search_files)]
 
 
-# Where it lies
-
-
-def _located(path: str, roots: Sequence[Path]) -> Path:
-    """Return the real path of a file in a root, or raise ValueError.
-
-    Links and ".." are resolved before the check. Nothing is said about what exists outside.
-    """
-    if not path.strip():
-        raise ValueError("the path is empty")
-    inside = [real for real in _candidates(path, roots) if any(real.is_relative_to(root) for root in roots)]
-    if not inside:
-        raise ValueError(f'"{path}" is outside the allowed folders: {", ".join(map(str, roots))}')
-    for real in inside:
-        if os.path.lexists(real):
-            return real
-    raise ValueError(f'there is no file "{path}" in the allowed folders: {", ".join(map(str, roots))}')
-
-
-def _candidates(path: str, roots: Sequence[Path]) -> list[Path]:
-    try:
-        wanted = Path(path).expanduser()
-    except RuntimeError as error:
-        raise ValueError(f'"{path}" names the home of an unknown user') from error
-    # An absolute path stays itself under every root. realpath, unlike Path.resolve, does not raise for a loop of links.
-    return [Path(os.path.realpath(root / wanted)) for root in roots]
-
-
-# What is in it
+# Reading
 
 
 def _read(real: Path) -> str:
-    # Checked before it is opened, for to open a device or a pipe may already do something; and once more when it is
-    # open, for the name may have come to mean another file meanwhile.
-    _check_ordinary(real, os.lstat(real))
-    with os.fdopen(os.open(real, _OPEN_FLAGS), "rb") as file:
-        status = os.fstat(file.fileno())
-        _check_ordinary(real, status)
-        if os.path.realpath(real) != str(real):
-            raise ValueError(f"{real.name} was moved while it was opened")
-        data = file.read(MAX_BYTES + 1)
-    return _shown(real.name, data, max(status.st_size, len(data)))
-
-
-def _check_ordinary(real: Path, status: os.stat_result) -> None:
-    if stat.S_ISDIR(status.st_mode):
-        raise ValueError(f"{real.name} is a folder; name a file in it")
-    if not stat.S_ISREG(status.st_mode):
-        raise ValueError(f"{real.name} is no ordinary file")
-
-
-def _shown(name: str, data: bytes, size: int) -> str:
-    """Return what the model is shown of a file of `size` bytes that begins with `data`."""
+    """What the model is shown of a file from its beginning."""
+    data, status = read_bytes(real, MAX_BYTES + 1)
     if not data:
-        return f"({name} is empty)"
-    kept = data[:MAX_BYTES]
-    text = _decoded(kept, whole=len(kept) == len(data))
-    if text is None:
-        kind = mimetypes.guess_type(name)[0] or "unknown kind"
-        return f"({name} is a binary file of {size:,} bytes, {kind}; its content is not shown)"
-    if len(kept) < len(data):
+        return f"({real.name} is empty)"
+    size = max(status.st_size, len(data))
+    text = _text(real, data[:MAX_BYTES], len(data) <= MAX_BYTES, size)
+    if len(data) > MAX_BYTES:
         text += f"\n[... {size - MAX_BYTES:,} bytes left out: the first {MAX_BYTES:,} were read ...]"
     return text
 
 
-def _decoded(data: bytes, whole: bool) -> str | None:
-    """Return the text of a file, or None if it is binary. Where the encoding is a guess, the text says so."""
-    marked = next((encoding for mark, encoding in _MARKS.items() if data.startswith(mark)), None)
-    text = _strict(data, marked or "utf-8", whole)
-    if text is not None:
-        return None if "\0" in text else text
-    if marked or _CONTROL.search(data):
-        return None
-    return f"[not UTF-8, so read as latin-1]\n{data.decode('latin-1')}"
+def _text(real: Path, data: bytes, whole: bool, size: int) -> str:
+    """The text of a file of `size` bytes that begins with `data`. Where the encoding is a guess, the text says so."""
+    found = decoded(data, whole)
+    if found is None:
+        kind = mimetypes.guess_type(real.name)[0] or "unknown kind"
+        return f"({real.name} is a binary file of {size:,} bytes, {kind}; its content is not shown)"
+    text, encoding = found
+    return f"[not UTF-8, so read as latin-1]\n{text}" if encoding.guessed else text
 
 
-def _strict(data: bytes, encoding: str, whole: bool) -> str | None:
+def _read_lines(real: Path, first: int, count: int) -> str:
+    """Some lines of a file, below a line that says which of how many."""
+    if first < 1 or count < 0:
+        raise ValueError("first_line begins at 1, and lines cannot be negative")
+    data, status = read_bytes(real, MAX_SEARCHED_BYTES)
+    whole = status.st_size <= len(data)
+    found = decoded(data, whole)
+    if found is None:
+        return _text(real, data, whole, status.st_size)
+    every = lines_of(found[0])
+    if first > len(every):
+        raise ValueError(f"{real.name} has {len(every):,} lines{'' if whole else ' that can be read'}")
+    last = min(len(every), first - 1 + count) if count else len(every)
+    some = "\n".join(every[first - 1 : last])
+    return f"[lines {first:,} to {last:,} of {len(every):,}{'' if whole else ' or more'}]\n{some[:MAX_BYTES]}"
+
+
+# Listing
+
+
+def _starts(folders: Folders, folder: str) -> list[Path]:
+    """The folders that are meant. Raises ValueError for what is none."""
+    if not folder.strip():
+        return [root for root in folders.roots if root.is_dir()]
+    real = folders.existing(folder)
+    if not real.is_dir():
+        raise ValueError(f'"{folder}" is a file, no folder')
+    return [real]
+
+
+def _entries(folders: Folders, starts: Sequence[Path]) -> Iterator[str]:
+    """A line for each folder and file in `starts`, folders first."""
+    for start in starts:
+        with os.scandir(start) as scanned:
+            entries = [entry for entry in scanned if folders.holds(Path(entry.path))]
+        for entry in sorted(entries, key=lambda one: (not one.is_dir(), one.name)):
+            name = _line(folders.named(start / entry.name))
+            yield f"{name}/" if entry.is_dir() else f"{name} ({_size(Path(entry.path))})"
+
+
+def _found(folders: Folders, starts: Sequence[Path], pattern: str) -> Iterator[str]:
+    """A line for each file in `starts` and below whose name matches."""
+    unread: list[OSError] = []
+    for path in _files(folders, starts, pattern, unread.append):
+        yield f"{_line(folders.named(path))} ({_size(path)})"
+    if unread:
+        yield f"[{len(unread):,} folders could not be read]"
+
+
+def _files(folders: Folders, starts: Sequence[Path], pattern: str, unread: Callable[[OSError], None]) -> Iterator[Path]:
+    """The files in `starts` and below, each once, whose names match. `unread` is told of folders that cannot be read.
+
+    Raises ValueError for a pattern with folders, _TimeUpError after SEARCH_S.
+    """
+    if "/" in pattern or "**" in pattern:
+        raise ValueError('a pattern is for the names of files, such as "*.md"; name the folder apart')
+    until = time.monotonic() + SEARCH_S
+    seen = set()
+    for path in (path for start in starts for path in folders.walk(start, unread)):
+        if time.monotonic() > until:
+            raise _TimeUpError
+        if _matches(path.name, pattern) and path not in seen:
+            seen.add(path)
+            yield path
+
+
+class _TimeUpError(Exception):
+    """A walk through folders took longer than it may."""
+
+
+def _matches(name: str, pattern: str) -> bool:
+    from fnmatch import fnmatchcase
+
+    return not pattern or fnmatchcase(name.casefold(), pattern.casefold())
+
+
+def _size(path: Path) -> str:
     try:
-        # Not `whole`: the cut may go through a character, whose first bytes are then dropped.
-        return codecs.getincrementaldecoder(encoding)().decode(data, final=whole)
-    except UnicodeDecodeError:
-        return None  # an answer, not a fault: it is some other encoding
+        return f"{path.stat().st_size:,} bytes"
+    except OSError:
+        return "cannot be read"
+
+
+def _line(name: str) -> str:
+    """A file's name, which may hold anything, on one line."""
+    return "".join(each if each.isprintable() else "�" for each in name)
+
+
+def _listed(lines: Iterator[str]) -> str:
+    """The lines, up to as many as are shown, and where the walk was stopped."""
+    shown: list[str] = []
+    try:
+        for line in lines:
+            if len(shown) == MOST_ENTRIES:
+                shown.append(f"[stopped after {MOST_ENTRIES} entries: name a folder below or a pattern]")
+                break
+            shown.append(line)
+    except _TimeUpError:
+        shown.append(f"[stopped after {SEARCH_S:g} s: name a folder below]")
+    return "\n".join(shown) or "(nothing there)"
+
+
+# Searching
+
+
+class _Search:
+    """One search: the lines found so far, and what was left out."""
+
+    def __init__(self, folders: Folders, text: str) -> None:
+        self._folders = folders
+        self._wanted = text.lower()
+        self._found: list[str] = []
+        self._looked = self._skipped = 0
+
+    def run(self, starts: Sequence[Path], pattern: str) -> str:
+        """What was found, a line each as "path:line: text", and below it what was not looked at."""
+        notes = []
+        try:
+            for path in _files(self._folders, starts, pattern, self._unread):
+                self._look(path)
+                if len(self._found) >= MOST_MATCHES:
+                    notes.append(f"[stopped after {MOST_MATCHES} lines: look for something rarer, or in a folder]")
+                    break
+        except _TimeUpError:
+            notes.append(f"[stopped after {SEARCH_S:g} s: name a folder or a pattern]")
+        if not self._found:
+            notes.insert(0, f"(not found in {self._looked:,} text files)")
+        if self._skipped:
+            notes.append(f"[{self._skipped:,} files or folders could not be read, or not to their end]")
+        return "\n".join([*self._found[:MOST_MATCHES], *notes])
+
+    def _unread(self, _error: OSError) -> None:
+        self._skipped += 1
+
+    def _look(self, path: Path) -> None:
+        """Look into one file. A binary one is passed over; so is one that cannot be read, and it is counted."""
+        try:
+            data, status = read_bytes(self._folders.existing(str(path)), MAX_SEARCHED_BYTES)
+        except (OSError, ValueError):
+            self._skipped += 1
+            return
+        self._skipped += status.st_size > len(data)
+        if found := decoded(data, whole=False):
+            self._looked += 1
+            self._found += self._lines(path, found[0])
+
+    def _lines(self, path: Path, text: str) -> list[str]:
+        if self._wanted not in text.lower():
+            return []
+        name = _line(self._folders.named(path))
+        return [
+            f"{name}:{number}: {self._excerpt(line)}"
+            for number, line in enumerate(lines_of(text), 1)
+            if self._wanted in line.lower()
+        ]
+
+    def _excerpt(self, line: str) -> str:
+        """A line, or of a long one the stretch around what was found."""
+        line = line.strip()
+        if len(line) <= LINE_CHARACTERS:
+            return line
+        start = max(0, line.lower().find(self._wanted) - LINE_CHARACTERS // 4)
+        end = start + LINE_CHARACTERS
+        return f"{'…' if start else ''}{line[start:end]}{'…' if end < len(line) else ''}"

@@ -34,6 +34,11 @@ class Tool:
     preview: Callable[..., str] | None = None
     timeout_s: float | None = None
 
+    @property
+    def is_outside(self) -> bool:
+        """Whether its results may hold foreign words: of a page, a file, another program."""
+        return bool(self.effects - {"writes"})
+
     def schema(self) -> dict[str, Any]:
         """Return the tool as OpenAI's chat API wants it described."""
         function = {"name": self.name, "description": self.description, "parameters": dict(self.parameters)}

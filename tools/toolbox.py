@@ -124,10 +124,10 @@ class Toolbox:
             if called.preview and _safe(called.preview(**prepared.arguments)) != prepared.shown:
                 return self._result(f"{called.name} was not run: what it would change is not what was shown.", ok=False)
             given = called.run(**prepared.arguments)
-            outside = bool(called.effects) or isinstance(given, Outside)
+            outside = called.is_outside or isinstance(given, Outside)
             return self._result(_text(given), ok=True, outside=outside)
         except BaseException as error:  # noqa: BLE001  tools are anybody's code, and may not end the program either
-            return self._failed(called.name, error, outside=bool(called.effects))
+            return self._failed(called.name, error, outside=called.is_outside)
 
     def _tool(self, name: str) -> Tool:
         for each in self.tools:

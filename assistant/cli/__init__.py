@@ -14,12 +14,18 @@ from assistant.cli.signals import HungUp, hang_ups_raise
 from assistant.cli.terminal import Output, steady_streams
 from memory.errors import Failure
 
-# Command: its module in this package and the line that `assistant --help` shows.
+# Command: its module in this package (and its name there, where it is not `command`), and the line that
+# `assistant --help` shows.
 COMMANDS = {
     "chat": ("chat", "Talk; the conversation is remembered."),
     "ask": ("ask", "Ask one question and print the answer alone."),
     "recall": ("recall", "Find what was said before."),
     "why": ("why", "Say what an answer rests on."),
+    "trace": ("trace", "Show what happened in a turn, step by step."),
+    "usage": ("usage", "Sum up tokens, money and time."),
+    "pending": ("pending", "List what waits for your approval."),
+    "approve": ("pending:approve", "Say yes to what waits, and go on."),
+    "deny": ("pending:deny", "Say no to what waits, and go on."),
     "remember": ("remember", "Note something by hand."),
     "sessions": ("sessions", "List, show, summarize or remove conversations."),
     "export": ("export_", "Write the memory to a file: md, json or jsonl."),
@@ -43,8 +49,8 @@ class Commands(click.Group):
         """The command of this name, imported now."""
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"assistant.cli.{COMMANDS[cmd_name][0]}")
-        command: click.Command = module.command
+        file, _, name = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(f"assistant.cli.{file}"), name or "command")
         return command
 
     def resolve_command(

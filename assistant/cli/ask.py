@@ -2,18 +2,34 @@
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import closing
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from assistant.agent import Event
 from assistant.app import App
-from assistant.cli.options import model_option, open_app
+from assistant.cli.agreement import agreer
+from assistant.cli.consent import asker
+from assistant.cli.options import (
+    TURN_LIMITS,
+    defer_option,
+    limit_options,
+    model_option,
+    open_app,
+    plan_option,
+    reasoning_option,
+)
 from assistant.cli.terminal import Output
+from assistant.planning import Plan
+from assistant.plans import lines
 from assistant.reply import Delta
 from memory.errors import Failure
 from memory.manager import Recalled
+
+if TYPE_CHECKING:
+    from assistant.chat import Chat
 
 log = logging.getLogger(__name__)
 
@@ -21,12 +37,17 @@ log = logging.getLogger(__name__)
 @click.command()
 @click.argument("prompt", nargs=-1)
 @model_option
-def command(prompt: tuple[str, ...], model: str | None) -> None:
+@limit_options(TURN_LIMITS)
+@reasoning_option
+@plan_option
+@defer_option
+def command(prompt: tuple[str, ...], plan: bool, defer: bool, **flags: Any) -> None:
     """Ask one question and print the answer alone. What is piped in belongs to the question."""
     text = question(prompt)
-    app, output = open_app(model=model)
+    app, output = open_app(**flags)
     app.log_to_file()
-    answer(app, output, text)
+    chat = app.chat(asker(output, defer), agreer(output, defer))
+    answer(app, output, chat, chat.turn(text, plan))
 
 
 def question(prompt: tuple[str, ...]) -> str:
@@ -38,13 +59,16 @@ def question(prompt: tuple[str, ...]) -> str:
     return text
 
 
-def answer(app: App, output: Output, text: str) -> None:
-    """Answer as one session. Its notes are owed; its words are given vectors, so that the next question finds them."""
-    chat = app.chat()
+def answer(app: App, output: Output, chat: "Chat", turn: Generator[Event | Recalled | Plan]) -> None:
+    """Show a turn, and end its session, if it waits for nothing.
+
+    Its notes are owed; its words are given vectors, so that the next question finds them.
+    """
     try:
-        with output.answer() as out, closing(chat.turn(text)) as events:
-            for event in events:
-                show(output, out.write, event)
+        with output.answer() as out, closing(turn):
+            shown = Shown(output, out.write, app.settings.show_reasoning)
+            for event in turn:
+                shown(event)
     finally:
         chat.end()
     try:
@@ -53,9 +77,31 @@ def answer(app: App, output: Output, text: str) -> None:
         log.warning("no vectors for %s: %s", chat.session.id, error)
 
 
-def show(output: Output, write: Callable[[str], None], event: Event | Recalled) -> None:
-    """The answer's words as they come; anything else is for the log or for nobody."""
-    if isinstance(event, Delta) and not event.reasoning:
-        write(event.text)
-    elif isinstance(event, Recalled) and event.trouble:
-        output.note(event.trouble)
+class Shown:
+    """Shows the events of a turn: the answer's words as they come; on request the model's thoughts, line by line."""
+
+    def __init__(self, output: Output, write: Callable[[str], None], reasoning: bool = False) -> None:
+        """`write` takes the answer's words; thoughts are notes beside it."""
+        self._output, self._write, self._reasoning = output, write, reasoning
+        self._thought = ""
+
+    def __call__(self, event: Event | Recalled | Plan) -> None:
+        """Show an event; what is for the log or for nobody is passed over."""
+        if isinstance(event, Recalled):
+            if event.trouble:
+                self._output.note(event.trouble)
+        elif isinstance(event, Plan):
+            self._output.note(lines(event.steps))
+        elif isinstance(event, Delta) and event.reasoning:
+            self._think(event.text)
+        else:
+            self._think("\n")
+            if isinstance(event, Delta):
+                self._write(event.text)
+
+    def _think(self, text: str) -> None:
+        if not self._reasoning:
+            return
+        *lines, self._thought = (self._thought + text).split("\n")
+        for line in filter(str.strip, lines):
+            self._output.note(line)

@@ -1,41 +1,66 @@
 """`assistant chat`: a conversation at the terminal, or with one line a message when it is piped in."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import closing
+from typing import Any
 
 import click
 
+from assistant.agent import Event
 from assistant.app import DEFAULT_LOCAL, App
-from assistant.cli.ask import show
-from assistant.cli.options import count, day, model_option, open_app
+from assistant.chat import Chat
+from assistant.cli.agreement import agreer
+from assistant.cli.ask import Shown
+from assistant.cli.consent import asker
+from assistant.cli.options import (
+    SESSION_LIMITS,
+    TURN_LIMITS,
+    count,
+    day,
+    defer_option,
+    limit_options,
+    model_option,
+    open_app,
+    plan_option,
+    reasoning_option,
+)
 from assistant.cli.recall import show as show_hits
 from assistant.cli.remember import keep
 from assistant.cli.signals import HungUp
 from assistant.cli.terminal import Output, Terminal
-from assistant.errors import Interrupted
+from assistant.errors import Interrupted, Paused
 from assistant.owed import OwedWork
+from assistant.planning import Plan
 from memory.errors import Failure
 from memory.extract import Notes
 from memory.manager import MemoryManager, Recalled
+from memory.plans import UNFINISHED
 
 HELP = """\
 /help            this list
 /new             end this conversation and begin another
+/plan TEXT       write a plan for it first, agree on it, and work through it
+/plan            go on with the plan of this conversation
 /recall WORDS    find what was said before
 /remember TEXT   note something by hand
 /quit            end (so does Ctrl-D)
 Enter sends; Alt-Enter begins a new line; Ctrl-C stops an answer."""
-COMMANDS = ("/help", "/new", "/recall", "/remember", "/quit")
+COMMANDS = ("/help", "/new", "/plan", "/recall", "/remember", "/quit")
 
 
 @click.command()
 @model_option
-def command(model: str | None = None) -> None:
+@limit_options(TURN_LIMITS)
+@limit_options(SESSION_LIMITS)
+@reasoning_option
+@plan_option
+@defer_option
+def command(plan: bool, defer: bool, **flags: Any) -> None:
     """Talk. The conversation is remembered: notes are written when it ends."""
-    app, output = open_app(model=model)
+    app, output = open_app(**flags)
     app.log_to_file()
-    conversation = Conversation(app, output)
+    conversation = Conversation(app, output, plan, defer)
     try:
         conversation.run()
     finally:
@@ -45,17 +70,22 @@ def command(model: str | None = None) -> None:
 class Conversation:
     """The person's side of `chat`: reads lines, shows answers, and sees to the end."""
 
-    def __init__(self, app: App, output: Output) -> None:
-        self._app, self._output = app, output
+    def __init__(self, app: App, output: Output, planned: bool = False, defer: bool = False) -> None:
+        """`planned`: every message begins with a plan; `defer`: what its owner would be asked waits."""
+        self._app, self._output, self._planned, self._defer = app, output, planned, defer
         self._terminal = Terminal(history=app.settings.home / "history", commands=COMMANDS)
         self._work = OwedWork(app.another_memory, self._write_owed, app.choice.name)
-        self._chat = app.chat()
+        self._chat = self._another_chat()
         self._commands: dict[str, Callable[[str], None]] = {
             "/help": lambda _rest: output.note(HELP),
             "/new": lambda _rest: self._begin_anew(),
+            "/plan": self._plan,
             "/recall": self._recall,
             "/remember": self._remember,
         }
+
+    def _another_chat(self) -> Chat:
+        return self._app.chat(asker(self._output, self._defer), agreer(self._output, self._defer))
 
     def _away(self) -> bool:
         """Whether the background must leave the model: at once if it is embedded, which answers one at a time."""
@@ -92,7 +122,7 @@ class Conversation:
             elif name.startswith("/") and name[1:].isalpha():
                 self._output.error(f"There is no {name}; /help lists what there is.")
             elif text:
-                self._answer(text)
+                self._show(self._chat.turn(text, self._planned))
         except HungUp:
             raise
         except (KeyboardInterrupt, Interrupted):
@@ -103,14 +133,27 @@ class Conversation:
             if not sys.stdin.isatty():
                 raise
             self._output.error(str(error))
+            if isinstance(error, Paused):
+                self._begin_anew()
         finally:
             self._work.go_on()
 
-    def _answer(self, text: str) -> None:
+    def _plan(self, text: str) -> None:
+        if text:
+            self._show(self._chat.turn(text, planned=True))
+            return
+        plan = self._app.memory.plans.of_session(self._chat.session.id)
+        if plan is None or plan.state not in UNFINISHED:
+            self._output.error("There is no plan to go on with. Write what to plan: /plan TEXT")
+            return
+        self._show(self._chat.go_on(plan.turn))
+
+    def _show(self, turn: Generator[Event | Recalled | Plan]) -> None:
         drew_on: Recalled | None = None
-        with self._output.answer() as out, closing(self._chat.turn(text)) as events:
+        with self._output.answer() as out, closing(turn) as events:
+            shown = Shown(self._output, out.write, self._app.settings.show_reasoning)
             for event in events:
-                show(self._output, out.write, event)
+                shown(event)
                 drew_on = event if isinstance(event, Recalled) else drew_on
         if drew_on and drew_on.hits:
             self._output.note(sources(drew_on))
@@ -132,13 +175,12 @@ class Conversation:
 
     def _begin_anew(self) -> None:
         self._end()
-        self._chat = self._app.chat()
+        self._chat = self._another_chat()
         self._output.note("A new conversation.")
 
     def _end(self) -> None:
         """End the session and write its notes. Nobody must wait: Ctrl-C leaves them to the next start."""
-        self._chat.end()
-        if not self._chat.session.started:
+        if not self._chat.end():
             return
         try:
             with self._output.progress("Writing the notes (Ctrl-C leaves them for the next start)") as progress:

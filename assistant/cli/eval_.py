@@ -1,4 +1,4 @@
-"""`assistant eval`: how well recall finds, measured with questions whose answers are known."""
+"""`assistant eval`: how well recall finds, and whether answers come about as expected, measured with known cases."""
 
 import tempfile
 import time
@@ -13,7 +13,16 @@ import click
 
 from assistant.app import App
 from assistant.cli.import_ import embed
-from assistant.cli.options import count, file_path, first_few, json_option, mode_option, open_app, shortened
+from assistant.cli.options import (
+    count,
+    file_path,
+    first_few,
+    json_option,
+    mode_option,
+    model_option,
+    open_app,
+    shortened,
+)
 from assistant.cli.terminal import Output
 from memory import cases, evaluation
 from memory.cases import CaseFile, Question
@@ -36,6 +45,9 @@ HITS = 60
 )
 @mode_option
 @click.option("--misses", metavar="N", type=click.IntRange(min=0), default=0, help="Show the N worst misses.")
+@click.option("--trajectories", type=file_path(exists=True), help="Ask these questions instead; see below.")
+@click.option("--only", metavar="ID", multiple=True, help="Only this trajectory; may be given again.")
+@model_option
 @json_option
 def command(
     files: tuple[Path, ...],
@@ -44,13 +56,28 @@ def command(
     limit: int,
     mode: str,
     misses: int,
+    trajectories: Path | None,
+    only: tuple[str, ...],
+    model: str | None,
     as_json: bool,
 ) -> int:
     """Measure recall with cases of your own: JSON lines of questions, and of the messages that answer them.
 
     Where CASES hold sessions too, a memory of these is built in a temporary folder, and yours is not touched.
     Otherwise the questions are asked of your own memory, which is only read. See docs/eval.md for the form.
+
+    With --trajectories the questions of that file are answered, each in a memory of its own, and it is told where the
+    calls of tools or the answer differ from what is expected; the exit code is 1 if any does. A case with a script is
+    answered by it, unless --model names a real one. See docs/trajectories.md.
     """
+    if trajectories:
+        if files or inject or smalltalk or misses:
+            raise click.UsageError("--trajectories stands alone: it measures answers, and the rest measures recall.")
+        from assistant.cli.trajectories import judged
+
+        return judged(*open_app(model=model), trajectories, only, real=model is not None, as_json=as_json)
+    if only or model:
+        raise click.UsageError("--only and --model go with --trajectories.")
     if not (files or smalltalk):
         raise click.UsageError("Give files of cases, or --smalltalk FILE.")
     if smalltalk and not inject:

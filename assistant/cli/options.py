@@ -1,6 +1,6 @@
 """Options and openings that several commands share."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,6 +22,13 @@ FEW = 10
 F = TypeVar("F", bound=Callable[..., Any])
 
 model_option = click.option("--model", metavar="NAME", help="The model that answers, instead of the setting's.")
+reasoning_option = click.option(
+    "--reasoning", "show_reasoning", is_flag=True, default=None, help="Show the model's thoughts, dimmed."
+)
+defer_option = click.option("--defer", is_flag=True, help="Let what needs your approval wait, and do not ask.")
+plan_option = click.option(
+    "--plan", is_flag=True, help="Write numbered steps first, agree on them with you, and work through them."
+)
 yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for other programs.")
 mode_option = click.option(
@@ -31,6 +38,33 @@ mode_option = click.option(
     show_default=True,
     help="Search by full text, by meaning, or by both.",
 )
+
+
+# The limits of settings.py as flags of the same names.
+TURN_LIMITS = {
+    "max_steps": (int, "Model calls in a turn."),
+    "max_tokens": (int, "Tokens of a turn, prompts and replies."),
+    "max_seconds": (float, "Seconds of a turn."),
+    "max_usd": (float, "What a turn may cost."),
+}
+SESSION_LIMITS = {
+    "session_steps": (int, "Model calls in the session."),
+    "session_tokens": (int, "Tokens of the session, notes included."),
+    "session_seconds": (float, "Seconds of the session's turns in sum."),
+    "session_usd": (float, "What the session may cost."),
+}
+
+
+def limit_options(limits: Mapping[str, tuple[type, str]]) -> Callable[[F], F]:
+    """A flag for each of the limits; what is given goes to `open_app`."""
+
+    def decorated(command: F) -> F:
+        for name, (kind, about) in reversed(list(limits.items())):
+            flag = f"--{name.replace('_', '-')}"
+            command = click.option(flag, name, type=kind, metavar="N", help=about)(command)
+        return command
+
+    return decorated
 
 
 def scope_options(command: F) -> F:
@@ -128,15 +162,21 @@ def session_named(store: Store, name: str) -> Session:
     return found[0]
 
 
-def settled_session(memory: MemoryManager, name: str) -> Session:
-    """A session that no conversation goes on in, ended if its process was killed. Raises BadInput, NothingFound."""
+def settled_session(memory: MemoryManager, name: str, or_waiting: bool = False) -> Session:
+    """A session that no conversation goes on in, ended if its process was killed.
+
+    With `or_waiting` it may be one that waits for approval. Raises BadInput, NothingFound.
+    """
     found = session_named(memory.store, name)
     if found.state != "open":
         return found
     memory.close_abandoned()
     found = session_named(memory.store, found.id)
-    if found.state == "open":
+    waits = memory.waits(found)
+    if found.state == "open" and not waits:
         raise BadInput(f"{found.id} is still going on.", "End it first.")
+    if waits and not or_waiting:
+        raise BadInput(f"{found.id} waits for your approval.", "See `assistant pending`.")
     return found
 
 

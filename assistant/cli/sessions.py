@@ -124,7 +124,7 @@ def rm(session: str, dry_run: bool, yes: bool) -> int:
     """Remove a conversation with its notes and vectors, for good."""
     app, output = open_app()
     store = app.memory.store
-    found = settled_session(app.memory, session)
+    found = settled_session(app.memory, session, or_waiting=True)
     messages, facts = len(store.transcript(found.id)), len(store.facts_of(found.id))
     label = f'{found.id} "{one_line(found.title)}" with {count(messages, "message")} and {count(facts, "fact")}'
     if dry_run:

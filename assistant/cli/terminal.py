@@ -14,9 +14,24 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
-from assistant.cli.markdown import Blocks, fitted, laid_out, laid_out_table, one_line, printable, rows_of, well_formed
+from assistant.cli.markdown import fitted, laid_out_table, one_line, printable, well_formed
+from assistant.cli.screen import (
+    BOLD,
+    DIM,
+    FRAME_S,
+    RED,
+    Area,
+    Growing,
+    Plain,
+    can_redraw,
+    say,
+    set_in,
+    size_of,
+    styled,
+    unechoed,
+)
 from memory.errors import Failure
 from memory.files import private_file
 
@@ -25,7 +40,6 @@ if TYPE_CHECKING:
     from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 
 BROKEN_PIPE = 141  # what a shell reports for a program that SIGPIPE ended
-FRAME_S = 0.05
 QUIET_S = 10.0
 
 
@@ -170,7 +184,7 @@ def _keys() -> "KeyBindings":
         if event.current_buffer.text:
             event.current_buffer.reset()
         else:
-            run_in_terminal(lambda: _say("Ctrl-D or /quit ends.", _DIM))
+            run_in_terminal(lambda: say("Ctrl-D or /quit ends.", DIM))
 
     return keys
 
@@ -191,13 +205,17 @@ class Answer(Protocol):
     def write(self, delta: str) -> None:
         """Show the next piece."""
 
+    def close(self) -> None:
+        """Let what has come stay as it is; the answer may go on below."""
+
 
 class Output:
     """Shows answers, notes, lists and progress. One lock keeps what several threads print apart."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
-        self._area: _Area | None = None
+        self._area: Area | None = None
+        self._answer: Answer | None = None
 
     @contextlib.contextmanager
     def answer(self) -> Iterator[Answer]:
@@ -205,25 +223,42 @@ class Output:
 
         What has come stays on the screen when the block is left by an exception, Ctrl-C among them.
         """
-        if not _can_redraw(sys.stdout):
-            with contextlib.closing(_Plain(sys.stdout, printable if sys.stdout.isatty() else str)) as plain:
+        if not can_redraw(sys.stdout):
+            with self._shown(Plain(sys.stdout, printable if sys.stdout.isatty() else str)) as plain:
                 yield plain
             return
-        with self._opened(_Area(sys.stdout)) as area, contextlib.closing(_Growing(area, self._lock)) as growing:
+        with self._opened(Area(sys.stdout)) as area, self._shown(Growing(area, self._lock)) as growing:
             yield growing
+
+    @contextlib.contextmanager
+    def _shown(self, answer: Plain | Growing) -> Iterator[Answer]:
+        self._answer = answer
+        try:
+            with contextlib.closing(answer):
+                yield answer
+        finally:
+            self._answer = None
+
+    @contextlib.contextmanager
+    def interrupted(self) -> Iterator[None]:
+        """Have the terminal for oneself while an answer is under way; what has come of it stays above."""
+        with self._lock:
+            if self._answer and sys.stdout.isatty():
+                self._answer.close()
+            yield
 
     def note(self, text: str) -> None:
         """Say something beside the data, in a dim line."""
-        self._aside(text, _DIM)
+        self._aside(text, DIM)
 
     def error(self, text: str) -> None:
         """Say that something failed, in a red line."""
-        self._aside(text, _RED)
+        self._aside(text, RED)
 
     def table(self, headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """Show a list: columns that fit a terminal; elsewhere fields between tabs, below a line of their names."""
         if sys.stdout.isatty():
-            width, _ = _size(sys.stdout)
+            width, _ = size_of(sys.stdout)
             lines = laid_out_table(headers, rows, width)
         else:
             lines = ["\t".join(" ".join(str(cell).split()) for cell in row) for row in [headers, *rows]]
@@ -233,9 +268,9 @@ class Output:
 
     def entry(self, head: str, text: str, foot: str = "") -> None:
         """Show one of several finds: a line that names it, and what it says below, set in."""
-        lines = [_styled(line, _BOLD, sys.stdout) for line in _set_in(head, sys.stdout, "")]
-        lines += _set_in(text, sys.stdout, "   ")
-        lines += [_styled(line, _DIM, sys.stdout) for line in _set_in(foot, sys.stdout, "   ")]
+        lines = [styled(line, BOLD, sys.stdout) for line in set_in(head, sys.stdout, "")]
+        lines += set_in(text, sys.stdout, "   ")
+        lines += [styled(line, DIM, sys.stdout) for line in set_in(foot, sys.stdout, "   ")]
         with self._lock:
             sys.stdout.writelines(line + "\n" for line in lines)
             sys.stdout.flush()
@@ -244,6 +279,12 @@ class Output:
         """Show lines that are laid out already."""
         with self._lock:
             sys.stdout.writelines(printable(line) + "\n" for line in lines)
+            sys.stdout.flush()
+
+    def styled_lines(self, lines: Iterable[str]) -> None:
+        """Show lines that are laid out and styled already, and can steer no terminal."""
+        with self._lock:
+            sys.stdout.writelines(line + "\n" for line in lines)
             sys.stdout.flush()
 
     def json(self, value: Any) -> None:
@@ -259,24 +300,24 @@ class Output:
     @contextlib.contextmanager
     def progress(self, label: str, total: float | None = None) -> Iterator["Progress"]:
         """Show how far something has come: a line that changes at a terminal, a line now and then elsewhere."""
-        if _can_redraw(sys.stderr) and self._area is None:
-            with self._opened(_Area(sys.stderr)) as area:
+        if can_redraw(sys.stderr) and self._area is None:
+            with self._opened(Area(sys.stderr)) as area:
                 yield Progress(label, total, lambda line: self._redraw(area, line), FRAME_S)
         else:
-            yield Progress(label, total, lambda line: _say(line, ""), QUIET_S)
+            yield Progress(label, total, lambda line: say(line, ""), QUIET_S)
 
     @contextlib.contextmanager
-    def _opened(self, area: "_Area") -> Iterator["_Area"]:
+    def _opened(self, area: Area) -> Iterator[Area]:
         self._area = area
         try:
-            with _unechoed():
+            with unechoed():
                 yield area
         finally:
             with self._lock:
                 area.draw([])
                 self._area = None
 
-    def _redraw(self, area: "_Area", line: str) -> None:
+    def _redraw(self, area: Area, line: str) -> None:
         with self._lock:
             area.draw([fitted(line, area.size()[0])])
 
@@ -285,7 +326,7 @@ class Output:
             lines = self._area.lines if self._area else []
             if self._area:
                 self._area.draw([])
-            _say(text, style)
+            say(text, style)
             if self._area:
                 self._area.draw(lines)
 
@@ -309,174 +350,3 @@ class Progress:
         self._due = now + self._every_s
         share = f"{done / self._total:4.0%}" if self._total else f"{done:g}" if done else ""
         self._show(one_line(f"{self._label} {share} {text}"))
-
-
-class _Plain:
-    """An answer passed on as it comes, piece by piece: no terminal, or one that cannot move its cursor."""
-
-    def __init__(self, stream: IO[str], clean: Callable[[str], str]) -> None:
-        self._stream = stream
-        self._clean = clean
-        self._half = ""
-        self._last = "\n"
-
-    def write(self, delta: str) -> None:
-        """Pass the next piece on; the first half of a character waits for the second."""
-        text = self._half + delta
-        self._half = text[-1] if text and "\ud800" <= text[-1] <= "\udbff" else ""
-        self._put(text.removesuffix(self._half))
-
-    def close(self) -> None:
-        """End the answer with a line's end, unless it has one or is empty."""
-        self._put(self._half)
-        if self._last != "\n":
-            self._put("\n")
-
-    def _put(self, text: str) -> None:
-        if text := self._clean(well_formed(text)):
-            self._last = text[-1]
-            self._stream.write(text)
-            self._stream.flush()
-
-
-class _Growing:
-    """An answer at a terminal: finished blocks are printed for good, the end of the unfinished one is drawn anew."""
-
-    def __init__(self, area: "_Area", lock: threading.RLock) -> None:
-        self._area = area
-        self._lock = lock
-        self._blocks = Blocks()
-        self._begun = False
-        self._due = 0.0
-
-    def write(self, delta: str) -> None:
-        """Take the next piece and show it, though not more often than eyes can follow."""
-        finished = self._blocks.feed(delta)
-        if not finished and time.monotonic() < self._due:
-            return
-        with self._lock:
-            above = [line for block in finished for line in self._block(block)]
-            self._area.draw(self._preview(), above)
-        # Counted from the end, so that slow drawing never takes more than its share of the time.
-        self._due = time.monotonic() + FRAME_S
-
-    def close(self) -> None:
-        """Print for good what is left."""
-        with self._lock:
-            self._area.draw([], self._block(self._blocks.rest))
-
-    def _block(self, text: str) -> list[str]:
-        lines = laid_out(text, self._area.size()[0])
-        if not lines:
-            return []
-        gap = [""] if self._begun else []
-        self._begun = True
-        return [*gap, *lines]
-
-    def _preview(self) -> list[str]:
-        width, height = self._area.size()
-        lines = laid_out(self._blocks.tail(min(2 * width * height, 8000)), width)
-        gap = [""] if self._begun and lines else []
-        # One row fewer than the terminal has: a line that has scrolled out could not be drawn anew.
-        return [*gap, *lines][-max(height - 1, 1) :]
-
-
-class _Area:
-    """The lines at the cursor that are drawn anew in place. The cursor stays visible, so nothing has to restore it."""
-
-    def __init__(self, stream: IO[str]) -> None:
-        self._stream = stream
-        self.lines: list[str] = []
-
-    def size(self) -> tuple[int, int]:
-        """Tell the terminal's columns and rows as they are now."""
-        return _size(self._stream)
-
-    def draw(self, lines: list[str], above: Iterable[str] = ()) -> None:
-        """Put `lines` in the place of those drawn before; the lines `above` them stay for good."""
-        text = self._erased() + "".join(line + "\n" for line in above) + "\n".join(lines)
-        self.lines = lines
-        if text:
-            # In one piece, so that no half-drawn state is seen.
-            self._stream.write(text)
-            self._stream.flush()
-
-    def _erased(self) -> str:
-        if not self.lines:
-            return ""
-        width, height = self.size()
-        # Lines drawn on a wider terminal have been wrapped since.
-        rows = min(sum(rows_of(line, width) for line in self.lines), height)
-        # Row by row: to clear all from the top of the screen makes some terminals keep it in their history.
-        return "\r\x1b[2K" + "\x1b[A\x1b[2K" * (rows - 1)
-
-
-@contextlib.contextmanager
-def _unechoed() -> Iterator[None]:
-    """Keep typed keys (an impatient Enter, the ^C of Ctrl-C) out of what is drawn; the next prompt receives them."""
-    if sys.platform == "win32" or not sys.stdin.isatty():
-        yield
-        return
-    import termios
-
-    before = termios.tcgetattr(sys.stdin)
-    quiet = [*before[:3], before[3] & ~termios.ECHO, *before[4:]]
-    termios.tcsetattr(sys.stdin, termios.TCSADRAIN, quiet)
-    try:
-        yield
-    finally:
-        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
-
-
-_BOLD = "\x1b[1m"
-_DIM = "\x1b[2m"
-_RED = "\x1b[31m"
-
-
-def _say(text: str, style: str) -> None:
-    lines = [part for line in printable(text).split("\n") for part in _wrapped(line, sys.stderr, "")]
-    sys.stderr.write(_styled("\n".join(lines), style, sys.stderr) + "\n")
-    sys.stderr.flush()
-
-
-def _set_in(text: str, stream: IO[str], indent: str) -> list[str]:
-    return _wrapped(one_line(text), stream, indent) if text else []
-
-
-def _wrapped(line: str, stream: IO[str], indent: str) -> list[str]:
-    """Cut a line between words to a terminal's width; elsewhere it stays one line."""
-    if not stream.isatty() or len(indent + line) < _size(stream)[0]:
-        return [indent + line]
-    import textwrap
-
-    return textwrap.wrap(
-        line,
-        _size(stream)[0] - 1,
-        initial_indent=indent,
-        subsequent_indent=indent,
-        break_long_words=False,  # what is copied, such as a path, stays whole
-        break_on_hyphens=False,
-    )
-
-
-def _styled(text: str, style: str, stream: IO[str]) -> str:
-    plain = printable(text)
-    wanted = style and stream.isatty() and not _is_dumb() and not os.environ.get("NO_COLOR")
-    return f"{style}{plain}\x1b[0m" if wanted else plain
-
-
-def _can_redraw(stream: IO[str]) -> bool:
-    # While the prompt is open its own stream stands here, which has no cursor to move.
-    return isinstance(stream, io.TextIOWrapper) and stream.isatty() and not _is_dumb()
-
-
-def _is_dumb() -> bool:
-    return os.environ.get("TERM", "") in {"", "dumb", "unknown"}
-
-
-def _size(stream: IO[str]) -> tuple[int, int]:
-    try:
-        size = os.get_terminal_size(stream.fileno())
-    except OSError:
-        return 80, 24
-    return size.columns or 80, size.lines or 24

@@ -1,0 +1,46 @@
+"""Shows a plan to the person at the terminal, for a yes, a no, or changes in their editor."""
+
+import sys
+
+import click
+
+from assistant import plans
+from assistant.cli.screen import BOLD, awaiting_keys, styled
+from assistant.cli.terminal import Output
+from assistant.planning import Agree
+from assistant.plans import Steps
+
+EDIT_NOTE = "\n\n# The steps of the plan, a line each with its number. Lines without one are left out; none: no.\n"
+
+
+def agreer(output: Output, defer: bool) -> Agree | None:
+    """Who agrees on plans; None where nobody can be asked: no terminal, or what asks is to wait (`defer`)."""
+    if defer or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return None
+    return lambda steps: agreement(output, steps)
+
+
+def agreement(output: Output, steps: Steps) -> Steps | None:
+    """Ask until the answer is clear; the end of input is a no. Raises KeyboardInterrupt at Ctrl-C."""
+    while True:
+        with output.interrupted(), awaiting_keys():
+            for line in ("The plan:", *plans.editable(steps).splitlines()):
+                output.note(line)
+            sys.stderr.write(styled("Carry it out? [y]es, [e]dit, [n]o: ", BOLD, sys.stderr))
+            sys.stderr.flush()
+            line = sys.stdin.readline()
+        word = line.strip().lower()
+        if word in ("y", "yes"):
+            return steps
+        if word in ("n", "no") or not line:
+            return None
+        if word in ("e", "edit"):
+            steps = edited(steps)
+            if not steps:
+                return None
+
+
+def edited(steps: Steps) -> Steps:
+    """The steps as their owner leaves them in $EDITOR; as they were where nothing was saved."""
+    text = click.edit(plans.editable(steps) + EDIT_NOTE)
+    return steps if text is None else plans.read(text)

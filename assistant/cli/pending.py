@@ -1,0 +1,150 @@
+"""`assistant pending`, `approve` and `deny`: what waits for its owner, and the turns that go on with their word."""
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from assistant.app import App
+from assistant.cli.ask import answer
+from assistant.cli.consent import asker, shown_lines
+from assistant.cli.options import (
+    TURN_LIMITS,
+    F,
+    count,
+    defer_option,
+    json_option,
+    limit_options,
+    model_option,
+    open_app,
+    reasoning_option,
+)
+from assistant.cli.terminal import Output
+from assistant.errors import Paused
+from memory.errors import BadInput, Failure, NothingFound
+from memory.pending import Pending, PendingRows, Said
+from memory.session import clean, now
+
+
+@click.command()
+@json_option
+def command(as_json: bool) -> None:
+    """List what waits for your approval, whole: exactly what is shown is what would run."""
+    app, output = open_app()
+    found = [row for row in app.memory.pending.all() if row.why]
+    if as_json:
+        for row in found:
+            output.json(as_object(row))
+    elif found:
+        for row in found:
+            show(output, row)
+        output.note("Next: assistant approve ID, or assistant deny ID --reason TEXT")
+    else:
+        raise NothingFound("Nothing waits for your approval.")
+
+
+def as_object(row: Pending) -> dict[str, Any]:
+    """What waits, as JSON."""
+    times = {name: at.isoformat() if (at := getattr(row, name)) else None for name in ("at", "decided_at", "begun_at")}
+    fields = asdict(row) | times
+    return {"id": fields.pop("id"), "kind": fields.pop("kind"), "tool": fields.pop("name"), **fields}
+
+
+def show(output: Output, row: Pending) -> None:
+    """What waits, as a person reads it."""
+    what = f"{row.kind} {row.name}".strip()
+    output.lines([f"{row.id}  {what}  {row.at.astimezone():%Y-%m-%d %H:%M}  session {row.session_id}"])
+    output.lines([f"  {state(row)}; it asks because: {row.why}"])
+    output.styled_lines(shown_lines(row.shown, sys.stdout))
+
+
+def state(row: Pending) -> str:
+    """How far it has come."""
+    if row.begun_at:
+        return f"{row.decision}, and broken off or under way: assistant approve {row.id} goes on"
+    return f"{row.decision}; its turn waits for other calls" if row.decision else "waits"
+
+
+def deciding(decide: F) -> F:
+    """The options of `approve` and `deny`."""
+    for option in (
+        defer_option,
+        reasoning_option,
+        limit_options(TURN_LIMITS),
+        model_option,
+        click.option("--all", "every", is_flag=True, help="All that wait."),
+        click.argument("ids", nargs=-1, metavar="[ID]..."),
+    ):
+        decide = option(decide)
+    return decide
+
+
+@click.command()
+@deciding
+def approve(ids: tuple[str, ...], every: bool, **flags: Any) -> None:
+    """Say yes to what waits. Once all calls of a turn are decided it goes on, and prints its answer.
+
+    ID is what `assistant pending` lists, or its beginning.
+    """
+    decide("approved", "", ids, every, **flags)
+
+
+@click.command()
+@deciding
+@click.option("--reason", default="", metavar="TEXT", help="Why not, for the model to know.")
+def deny(ids: tuple[str, ...], every: bool, reason: str, **flags: Any) -> None:
+    """Say no to what waits. Once all calls of a turn are decided it goes on, and prints its answer.
+
+    ID is what `assistant pending` lists, or its beginning.
+    """
+    decide("denied", reason, ids, every, **flags)
+
+
+def decide(said: Said, reason: str, ids: Sequence[str], every: bool, defer: bool, **flags: Any) -> None:
+    """Write down what the owner says, and go on with the turns that wait for nothing else."""
+    if every == bool(ids):
+        raise click.UsageError("Give ids of `assistant pending`, or --all.")
+    app, output = open_app(**flags)
+    app.log_to_file()
+    pending = app.memory.pending
+    chosen = [row for row in pending.all() if row.why] if every else [named(pending, one) for one in ids]
+    if not chosen:
+        raise NothingFound("Nothing waits for your approval.")
+    pending.decide([row.id for row in chosen if row.waits or not every], said, now(), reason)
+    each(output, dict.fromkeys(row.session_id for row in chosen), lambda session: go_on(app, output, session, defer))
+
+
+def named(pending: PendingRows, name: str) -> Pending:
+    """What waits under this id, or one that begins so. Raises NothingFound, or BadInput where several do."""
+    found = pending.matching(clean(name)) if name else []
+    if not found:
+        raise NothingFound(f"Nothing waits under {name!r}.", "See `assistant pending`.")
+    if len(found) > 1:
+        raise BadInput(f"{name!r} begins several ids: {', '.join(one.id for one in found[:4])}.", "Write more of it.")
+    return found[0]
+
+
+def each(output: Output, sessions: Iterable[str], run: Callable[[str], None]) -> None:
+    """Run for each session, also where one fails. Raises the last failure; those before it are told."""
+    failed: Failure | None = None
+    for session in sessions:
+        try:
+            run(session)
+        except Failure as error:
+            if failed:
+                output.error(str(failed))
+            failed = error
+    if failed:
+        raise failed
+
+
+def go_on(app: App, output: Output, session_id: str, defer: bool) -> None:
+    """Go on with a session's turn and print its answer. Raises Paused where it waits for more."""
+    left = [row for row in app.memory.pending.of_session(session_id) if row.waits]
+    if left:
+        others = ", ".join(row.id for row in left)
+        raise Paused(f"The turn waits for {count(len(left), 'other call')}: {others}.", "See `assistant pending`.")
+    chat = app.resumed(session_id, asker(output, defer))
+    answer(app, output, chat, chat.go_on())

@@ -1,0 +1,203 @@
+"""Tools of one's own: plain functions in Python files, and those that installed packages offer as entry points.
+
+A fault in one of them is told in a line with its file and line number, and all others still work.
+"""
+
+import inspect
+import sys
+import traceback
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from pathlib import Path
+from types import FunctionType, ModuleType
+from typing import Any, NamedTuple, get_args
+
+from tools.tool import EFFECTS, Effect, Tool, tool
+
+GROUP = "assistant.tools"  # of entry points
+
+
+class Loaded(NamedTuple):
+    """The tools that can be used, and a line for each one that cannot."""
+
+    tools: list[Tool]
+    problems: list[str]
+
+
+class _FaultError(Exception):
+    """Why something is no tool, in one line that names the place."""
+
+
+def load(paths: Sequence[Path], taken: Collection[str] = ()) -> Loaded:
+    """The tools of these files and folders, and of installed packages. `taken` are the names that are in use.
+
+    Of a folder each *.py in it is read whose name does not begin with "_" or "."; they are run, as any import is.
+    """
+    loaded, names = Loaded([], []), set(taken)
+    for given in [*_of_paths(paths), *_of_packages()]:
+        if isinstance(given, _FaultError):
+            loaded.problems.append(str(given))
+        elif given.tool.name in names:
+            loaded.problems.append(f"{given.where}: there is a tool {given.tool.name} already; this one is left out.")
+        else:
+            names.add(given.tool.name)
+            loaded.tools.append(given.tool)
+    return loaded
+
+
+class _Given(NamedTuple):
+    """A tool and where it comes from, for a person."""
+
+    tool: Tool
+    where: str
+
+
+Found = Iterator[_Given | _FaultError]
+
+
+# Files
+
+
+def _of_paths(paths: Sequence[Path]) -> Found:
+    for path in paths:
+        try:
+            files = _files(path.expanduser())
+        except (OSError, RuntimeError, _FaultError) as error:
+            yield _FaultError(f"{path}: {error}")
+            continue
+        for file in files:
+            yield from _of_file(file)
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_dir():
+        return [each for each in sorted(path.glob("*.py")) if each.name[0] not in "_." and each.is_file()]
+    if not path.exists():
+        raise _FaultError("there is no such file or folder.")
+    if path.suffix != ".py":
+        raise _FaultError("is no Python file: its name does not end with .py.")
+    return [path]
+
+
+def _of_file(path: Path) -> Found:
+    try:
+        module = _run(path)
+    except _FaultError as error:
+        yield error
+        return
+    found = [each for name, each in vars(module).items() if _is_own(name, each, module)]
+    yield from _misstated(path, module, {each.__name__ for each in found})
+    for function in sorted(dict.fromkeys(found), key=_line):
+        yield _made(function, f"{path}, line {_line(function)}", module)
+
+
+def _run(path: Path) -> ModuleType:
+    """The module that a file makes. Raises _FaultError, whatever the file does."""
+    # No import statement can spell such a name, so the file takes no other module's place.
+    module = ModuleType(f"<tools of {path}>")
+    module.__file__ = str(path)
+    sys.modules[module.__name__] = module  # dataclasses look their module up
+    try:
+        exec(compile(path.read_bytes(), str(path), "exec"), vars(module))  # noqa: S102  the owner's own code
+    except SyntaxError as error:
+        raise _FaultError(f"{error.filename or path}, line {error.lineno or 1}: {error.msg}.") from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a file may not end the program
+        raise _FaultError(_told(error, path)) from error
+    return module
+
+
+def _told(error: BaseException, path: Path) -> str:
+    """An exception in one line, with the line of the file that it came from."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    said = " ".join(str(error).split())[:200]
+    return f"{path}{f', line {lines[-1]}' if lines else ''}: {type(error).__name__}{f': {said}' if said else ''}."
+
+
+def _is_own(name: str, found: Any, module: ModuleType) -> bool:
+    """Is it a public function with a docstring, made in this file and not imported?"""
+    return (
+        isinstance(found, FunctionType)
+        and found.__module__ == module.__name__
+        and not name.startswith("_")
+        and not found.__name__.startswith("_")
+        and bool(inspect.getdoc(found))
+    )
+
+
+def _line(function: FunctionType) -> int:
+    plain = inspect.unwrap(function)
+    return plain.__code__.co_firstlineno if isinstance(plain, FunctionType) else 0
+
+
+def _misstated(path: Path, module: ModuleType, known: Collection[str]) -> Iterator[_FaultError]:
+    """What a file states of tools that it does not have: a slip of the pen would go unnoticed."""
+    for constant in ("EFFECTS", "TIMEOUTS"):
+        if not isinstance(vars(module).get(constant, {}), dict):
+            yield _FaultError(f"{path}: {constant} is no table; write {{name: ...}}.")
+        for name in _table(module, constant):
+            if name not in known:
+                yield _FaultError(f"{path}: {constant} names {name}, which is no tool of this file.")
+
+
+def _table(module: ModuleType | None, constant: str) -> dict[str, Any]:
+    found = getattr(module, constant, None)
+    return found if isinstance(found, dict) else {}
+
+
+# Packages
+
+
+def _of_packages() -> Found:
+    """What entry points give: a function, a Tool, or a list of those."""
+    from importlib.metadata import entry_points
+
+    for entry in sorted(entry_points(group=GROUP), key=lambda one: (one.name, one.value)):
+        where = f"the entry point {entry.name} ({entry.value})"
+        try:
+            found = entry.load()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001  a package may not end the program
+            yield _FaultError(f"{where}: {type(error).__name__}: {' '.join(str(error).split())[:200]}.")
+            continue
+        for each in found if isinstance(found, list | tuple) else [found]:
+            yield _offered(each, where)
+
+
+def _offered(found: Any, where: str) -> _Given | _FaultError:
+    if isinstance(found, Tool):
+        return _Given(found, where)
+    if not isinstance(found, FunctionType):
+        return _FaultError(f"{where}: it gives {type(found).__name__}, where a function, a Tool or a list is wanted.")
+    return _made(found, where, sys.modules.get(found.__module__))
+
+
+# Functions
+
+
+def _made(function: FunctionType, where: str, module: ModuleType | None) -> _Given | _FaultError:
+    """The tool that a function is, with what it, or its module, states of its effects and its time."""
+    name = function.__name__
+    try:
+        effects = _effects(getattr(function, "effects", _table(module, "EFFECTS").get(name, EFFECTS)))
+        timeout_s = _timeout(getattr(function, "timeout_s", _table(module, "TIMEOUTS").get(name)))
+        return _Given(tool(function, effects, timeout_s=timeout_s), where)
+    except TypeError as error:
+        return _FaultError(f"{where}: {name} is no tool: {error}.")
+
+
+def _effects(stated: Any) -> frozenset[Effect]:
+    """What a function states, or TypeError. One that states nothing is taken for the worst: it asks."""
+    known = get_args(Effect)
+    if isinstance(stated, str) or not isinstance(stated, Iterable) or not set(given := list(stated)) <= set(known):
+        raise TypeError(f"its effects are {stated!r}; write a list of {', '.join(known)}")
+    return frozenset(given)
+
+
+def _timeout(stated: Any) -> float | None:
+    if stated is None:
+        return None
+    if isinstance(stated, bool) or not isinstance(stated, int | float) or not stated > 0:
+        raise TypeError(f"its time limit is {stated!r}; write seconds")
+    return float(stated)
