@@ -62,7 +62,7 @@ class Acting:
             yield from self._answers(waiting)
         except (KeyboardInterrupt, Interrupted):
             for call in waiting:
-                yield self._answer(call, NOT_ANSWERED)
+                yield self._answered(Acted(call, ToolResult(NOT_ANSWERED, ok=False), "interrupted"))
             raise
 
     def go_on(self, said: Message) -> Iterator[Message]:
@@ -73,12 +73,13 @@ class Acting:
 
     def _answers(self, waiting: list[ToolCall]) -> Iterator[Message]:
         for acted in self._acted(tuple(waiting)):
-            self._noted(acted)
-            answer = self._answer(acted.call, acted.result.text)
+            answer = self._answered(acted)
             del waiting[0]  # only now: until its answer exists, an interrupt must find the call
             yield answer
 
-    def _answer(self, call: ToolCall, text: str) -> Message:
+    def _answered(self, acted: Acted) -> Message:
+        self._noted(acted)
+        call, text = acted.call, acted.result.text
         return self._make("tool", text, origin=f"tool:{call.name}", name=call.name, tool_call_id=call.id)
 
     def _acted(self, calls: Sequence[ToolCall]) -> Iterator[Acted]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from assistant.models import ModelInfo, Prices
     from assistant.planning import Agree
     from assistant.policy import Policy
+    from assistant.telemetry import Telemetry
     from memory.embedding import Embedder
     from memory.index import Index
     from memory.session import LiveSession
@@ -345,6 +346,24 @@ class App:
         from assistant import notes
 
         return notes.write(self, memory, session_id, away)
+
+    @property
+    def telemetry(self) -> "Telemetry | None":
+        """Where traces are sent; None where the settings name no place, or the extra is missing, which is told."""
+        with self._making:
+            return self._telemetry
+
+    @cached_property
+    def _telemetry(self) -> "Telemetry | None":
+        if not self.settings.otlp_endpoint:
+            return None
+        from assistant.telemetry import MISSING, Telemetry
+
+        if not Telemetry.available():
+            self.say(MISSING)
+            return None
+        sending = Telemetry(self.settings.otlp_endpoint, self.settings.otlp_content)
+        return self._open.enter_context(closing(sending))
 
     def log_to_file(self) -> None:
         """Keep a log of what the program adapts to or leaves undone. It holds no words of a conversation."""

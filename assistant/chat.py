@@ -192,6 +192,8 @@ class Chat:
             self._desk.close()
             self._turn_meter.stop()
             self._session_meter.stop()
+            if self._app.telemetry:
+                self._app.telemetry.turn(self._memory, self._recorder.turn)
 
     def _keep(self, event: Event | Plan) -> None:
         if isinstance(event, Message):

@@ -55,7 +55,8 @@ class LocalFile:
 class ModelInfo:
     """What is known of a model. `late_system`: its template takes system messages after the first message.
 
-    `notes`: it can write notes on a session that are worth keeping.
+    `notes`: it can write notes on a session that are worth keeping. `by_schema`: it uses tools better where they are
+    offered through a JSON schema (schemacalls.py).
     """
 
     name: str
@@ -68,6 +69,7 @@ class ModelInfo:
     local: LocalFile | None
     late_system: bool
     notes: bool
+    by_schema: bool
 
 
 def lookup(name: str) -> ModelInfo:
@@ -93,6 +95,7 @@ def lookup(name: str) -> ModelInfo:
         local=LocalFile(name=key, **row["local"]) if "local" in row and name == key else None,
         late_system=row["late_system"],
         notes=row["notes"],
+        by_schema=row.get("by_schema", False),
     )
 
 
@@ -123,6 +126,7 @@ def _unknown(name: str) -> ModelInfo:
         local=None,
         late_system=False,  # some templates refuse a system message that is not the first, others drop it unseen
         notes=True,  # what it writes is checked
+        by_schema=False,
     )
 
 

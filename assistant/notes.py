@@ -29,6 +29,9 @@ def write(app: "App", memory: MemoryManager, session_id: str, away: Callable[[],
     except LimitReached as error:
         log.info("notes on %s are extracted: %s", session_id, error.message)
         return memory.extract(session_id, tried_by=app.choice.name)
+    finally:
+        if app.telemetry:
+            app.telemetry.notes(memory, session_id)
 
 
 class EndpointWriter:

@@ -52,14 +52,18 @@ def _no_system(request: Request) -> Request:
 
 
 def _alternating(request: Request) -> Request:
-    """Two user messages in a row, as after a turn that failed, joined in one."""
+    """Two user messages in a row, as after a turn that failed, joined in one; so the assistant's words in a plan."""
     joined: list[dict[str, Any]] = []
     for each in request["messages"]:
-        if joined and each["role"] == joined[-1]["role"] == "user":
-            joined[-1] = {**joined[-1], "content": f"{joined[-1]['content']}\n\n{each['content']}"}
+        if joined and _go_together(joined[-1], each):
+            joined[-1] = {**joined[-1], **each, "content": f"{joined[-1]['content']}\n\n{each['content']}".strip()}
         else:
             joined.append(dict(each))
     return {**request, "messages": joined}
+
+
+def _go_together(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
+    return first["role"] == second["role"] in ("user", "assistant") and "tool_calls" not in first
 
 
 def _refusal_of(*names: str) -> re.Pattern[str]:

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from assistant.asking import Model
 from assistant.errors import SchemaRefused
 from assistant.reply import Delta, Reply
-from assistant.textcalls import calls_in, closable
+from assistant.textcalls import calls_in, closable, with_text_calls
 from assistant.toolwords import ANSWER
 from assistant.wire import well_formed
 from memory.records import Message
@@ -47,11 +47,21 @@ class Asked(Protocol):
 def by_schema(asked: Asked) -> Model:
     """A model that is offered its tools through a schema. Without tools it is asked as ever.
 
-    Raises SchemaRefused, with the remedy, where the endpoint takes no schema.
+    An endpoint that takes no schema is asked again without one: then the tools are told in words, and the calls are
+    looked for in the text.
     """
+    takes_schema = True
 
     def ask(messages: Sequence[Message], tools: Sequence[Wire]) -> Iterable[Delta | Reply]:
-        return unwrapped(asked(messages, tools, schema=schema_of(tools)), tools) if tools else asked(messages, tools)
+        nonlocal takes_schema
+        if tools and takes_schema:
+            try:
+                yield from unwrapped(asked(messages, tools, schema=schema_of(tools)), tools)
+            except SchemaRefused:  # before the reply began
+                takes_schema = False
+            else:
+                return
+        yield from with_text_calls(asked)(messages, tools)
 
     return ask
 
@@ -71,13 +81,10 @@ def unwrapped(events: Iterable[Delta | Reply], tools: Sequence[Wire]) -> Generat
 
     What an endpoint that passes over the schema says is read as by textcalls.
     """
-    try:
-        with closing(closable(events)) as stream:  # closed at once: the connection hangs on it
-            first, is_answer = yield from _first(stream)
-            rest = chain(first, stream)
-            yield from _answer(rest) if is_answer else calls_in(rest, tools)
-    except SchemaRefused as error:
-        raise SchemaRefused(error.message, "Take another model, or run `assistant config tool_calls auto`.") from error
+    with closing(closable(events)) as stream:  # closed at once: the connection hangs on it
+        first, is_answer = yield from _first(stream)
+        rest = chain(first, stream)
+        yield from _answer(rest) if is_answer else calls_in(rest, tools)
 
 
 def _first(stream: Iterable[Delta | Reply]) -> Generator[Delta, None, tuple[list[Delta | Reply], bool]]:

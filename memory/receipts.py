@@ -22,6 +22,8 @@ from memory.units import LETTERS, parsed, unit_id
 
 Purpose = Literal["turn", "notes", "plan", "helper"]
 
+# A call that failed before the endpoint counted anything is billed by nobody.
+UNPRICED = "usd IS NULL AND NOT (coalesce(error, '') <> '' AND prompt_tokens IS NULL)"
 ERROR_CHARACTERS = 200  # of an endpoint's own words
 
 
@@ -255,7 +257,7 @@ class Receipts:
         """What the calls of a session or a turn took, helpers and notes included, which count as no steps."""
         sql = f"""SELECT count(CASE WHEN purpose = 'turn' THEN 1 END),
                   coalesce(sum(prompt_tokens + completion_tokens), 0), coalesce(sum(ms), 0) / 1000.0,
-                  CASE WHEN count(*) = count(usd) THEN coalesce(sum(usd), 0) END
+                  CASE WHEN coalesce(sum({UNPRICED}), 0) = 0 THEN coalesce(sum(usd), 0) END
                   FROM receipts WHERE {column} = ? AND ms IS NOT NULL"""
         return Spent(*self._store.rows(sql, [value])[0])
 

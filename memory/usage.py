@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from memory.receipts import Receipt
+from memory.receipts import UNPRICED, Receipt
 from memory.rows import to_text
 from memory.store import Store
 
@@ -18,8 +18,6 @@ COLUMNS: dict[By, str] = {
     "session": "session_id",
     "purpose": "purpose",
 }
-# A call that failed before the endpoint counted anything is billed by nobody.
-UNPRICED = "usd IS NULL AND NOT (coalesce(error, '') <> '' AND prompt_tokens IS NULL)"
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,6 +86,13 @@ def test_a_local_model_costs_nothing_and_names_its_file() -> None:
     assert models.cost(info.prices, 1000, 0, 1000) == 0.0
 
 
+def test_what_a_tried_model_does_with_tools_is_known() -> None:
+    assert not models.lookup("smollm2-135m").tools
+    coder = models.lookup("qwen2.5-coder-1.5b")
+    assert coder.tools and coder.by_schema
+    assert not models.lookup("gpt-4o").by_schema
+
+
 def test_local_files_are_pinned_and_sorted_by_size() -> None:
     files = models.local_files()
     assert [file.name for file in files] == ["smollm2-135m", "qwen2.5-coder-1.5b", "qwen3-4b"]

@@ -17,7 +17,7 @@ from memory.pending import Pending
 from memory.receipts import Receipt
 from memory.records import Outcome
 from tests.collector import Collector, attributes
-from tests.conftest import MODEL
+from tests.conftest import MODEL, Apps
 from tests.memories import NOTES, PORTO
 from tests.scripted import Answer, Call, ScriptedServer, bad_key, rate_limited
 
@@ -151,6 +151,22 @@ def test_the_writing_of_notes_is_a_trace_of_its_own(app: App, server: ScriptedSe
     with closing(Telemetry(collector.url, content=True)) as telemetry:
         telemetry.notes(app.memory, chat.session.id)
     assert [one["name"] for one in collector.spans] == ["invoke_agent notes", "chat " + MODEL]
+
+
+def test_turns_and_notes_are_sent_by_themselves_once_the_setting_says_where(
+    apps: Apps, server: ScriptedServer, collector: Collector
+) -> None:
+    app = apps(otlp_endpoint=collector.url)
+    server.enqueue("I see.", bad_key(), NOTES)
+    chat = app.chat()
+    hear(chat, PORTO)
+    with pytest.raises(KeyRefused):
+        hear(chat, "And?")
+    chat.end()
+    app.write_notes(app.memory, chat.session.id)
+    app.close()
+    roots = [one["name"] for one in collector.spans if not one["parent"]]
+    assert roots == ["invoke_agent assistant", "invoke_agent assistant", "invoke_agent notes"]
 
 
 def test_a_turn_that_waits_is_not_sent(app: App, server: ScriptedServer, collector: Collector) -> None:

@@ -261,17 +261,13 @@ def test_a_ctrl_c_ends_what_waited(make: Callable[..., App], server: ScriptedSer
 def test_calls_that_repeat_across_a_pause_are_noticed(
     make: Callable[..., App], server: ScriptedServer, folder: Path
 ) -> None:
-    (folder / "old.txt").write_text("old\n")
-    same = Call("current_time", "{}")
-    server.enqueue(
-        Answer(calls=(same,)), Answer(calls=(same, writes("new.txt"))), Answer(calls=(same,)), Answer("It is late.")
-    )
+    time, write = Answer(calls=(Call("current_time", "{}"),)), Answer(calls=(writes("new.txt"),))
+    server.enqueue(time, write, time, write, "It is late.")
     app = make()
     chat = app.chat()
-    decide(app, [row for row in paused(chat) if row.waits])
+    decide(app, paused(chat))
     hear(app.resumed(chat.session.id).go_on())
-    assert (folder / "new.txt").exists()
-    assert app.memory.receipts.last_turn_of(chat.session.id)
+    assert answers(app, chat.session.id)[-1].startswith("Not run: you keep making the same two calls in turn")
 
 
 def test_to_remove_a_session_removes_what_waits_in_it(make: Callable[..., App], server: ScriptedServer) -> None:
@@ -352,6 +348,19 @@ def test_recalled_notes_taint_by_their_origin(
     assert chat._outside() == named
 
 
+@pytest.mark.parametrize("table", ["summaries", "facts"])
+def test_notes_taint_as_messages_do(make: Callable[..., App], table: str) -> None:
+    app = make()
+    session_id = talk(app.memory, "My dog is called Rex, and I prefer tea to coffee.")
+    app.memory.extract(session_id)
+    with app.memory.store.writing() as db:
+        units = [f"{table[0]}{row[0]}" for row in db.execute(f"SELECT seq FROM {table}")]
+    assert units and app.memory.foreign(units) == []
+    with app.memory.store.writing() as db:
+        db.execute(f"UPDATE {table} SET origin = 'tool:web_fetch'")
+    assert app.memory.foreign(units) == ["web_fetch"]
+
+
 # ---------------------------------------------------------------------- the owner's time
 
 
@@ -429,6 +438,7 @@ def test_a_piped_chat_ends_where_it_waits(shell: Cli, server: ScriptedServer, ho
     assert rows(home, "SELECT state FROM sessions") == [("open",)]
     assert rows(home, "SELECT count(*) FROM messages WHERE role = 'user'") == [(1,)]
     assert rows(home, "SELECT count(*) FROM summaries") == [(0,)]
+    assert "Waiting for your approval: 1." in shell("chat").err
 
 
 def test_several_turns_go_on_though_one_fails(shell: Cli, server: ScriptedServer, folder: Path) -> None:

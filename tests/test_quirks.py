@@ -100,6 +100,18 @@ def test_two_user_messages_in_a_row_are_joined_where_roles_must_alternate(
     assert server.bodies[-1]["messages"][1]["content"] == f"{HELLO[-1].content}\n\nAre you there?"
 
 
+def test_what_the_assistant_said_in_a_row_is_joined_but_for_calls() -> None:
+    calls = [{"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}]
+    said = [
+        {"role": "user", "content": "Go."},
+        {"role": "assistant", "content": "One."},
+        {"role": "assistant", "content": "", "tool_calls": calls},
+        {"role": "assistant", "content": "Two."},
+    ]
+    joined = adapted({"messages": said}, {"roles_alternate"})["messages"]
+    assert joined == [said[0], {"role": "assistant", "content": "One.", "tool_calls": calls}, said[3]]
+
+
 def test_a_quirk_may_be_known_beforehand(server: ScriptedServer) -> None:
     endpoint = Endpoint("m", server.url, max_retries=0, quirks=["no_late_system"])
     server.enqueue("Hi.")

@@ -1,7 +1,7 @@
 """Tools offered through a schema: what is asked, and how an answer or a call comes out of the reply in JSON."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -86,14 +86,36 @@ def test_an_answer_is_shown_while_it_comes_and_thoughts_before_it() -> None:
     assert list(unwrapped([*events, reply], SCHEMAS))[:3] == [events[0], Delta("One"), Delta(" two")]
 
 
-def test_an_endpoint_without_schema_is_told_with_its_remedy() -> None:
-    def refuse() -> Any:
-        raise SchemaRefused("No schema here.", "")
-        yield
+def test_an_endpoint_without_schema_is_asked_again_in_words_and_from_then_on() -> None:
+    asked: list[bool] = []
 
-    with pytest.raises(SchemaRefused) as raised:
-        list(unwrapped(refuse(), SCHEMAS))
-    assert "tool_calls auto" in raised.value.remedy
+    def stream(messages: Sequence[Any], tools: Sequence[Any], *, schema: Any = None) -> Iterator[Delta | Reply]:
+        asked.append(schema is not None)
+        if schema:
+            raise SchemaRefused("No schema here.", "")
+        yield from [Delta(CALL), Reply(CALL, (), "stop", None, "m", "")]
+
+    model = by_schema(stream)
+    for _ in range(2):
+        (reply,) = model([], SCHEMAS)
+        assert isinstance(reply, Reply) and reply.tool_calls
+    assert asked == [True, False, False]
+
+
+def test_leaving_early_closes_the_models_stream() -> None:
+    closed = []
+
+    def stream(messages: Sequence[Any], tools: Sequence[Any], *, schema: Any = None) -> Iterator[Delta | Reply]:
+        try:
+            yield Delta(HEAD + "Hello")
+            yield Delta(" there")
+        finally:
+            closed.append(True)
+
+    events = iter(by_schema(stream)([], SCHEMAS))
+    assert next(events) == Delta("Hello")
+    events.close()  # type: ignore[attr-defined]
+    assert closed
 
 
 @given(st.text(st.characters(codec=None)), st.booleans(), st.data())

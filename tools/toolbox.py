@@ -163,20 +163,23 @@ class Running:
     def __init__(self, run: Callable[[], ToolResult], limit_s: float, late: ToolResult) -> None:
         """Begin. `late` is the result if there is none after `limit_s`."""
         self._late, self._began, self._limit_s = late, time.monotonic(), limit_s
-        self._done: Queue[ToolResult] = Queue()
+        self._done: Queue[tuple[ToolResult, int]] = Queue()
         self.ms = 0
-        threading.Thread(target=lambda: self._done.put(run()), daemon=True, name="tool").start()
+        threading.Thread(target=lambda: self._done.put((run(), self._ran_ms())), daemon=True, name="tool").start()
+
+    def _ran_ms(self) -> int:
+        return round((time.monotonic() - self._began) * 1000)
 
     def result(self, wait_s: float) -> ToolResult | None:
         """What the call gave, or None where it gave nothing yet after `wait_s`."""
         left_s = self._began + self._limit_s - time.monotonic()
         try:
-            found = self._done.get(timeout=max(0.0, min(wait_s, left_s, threading.TIMEOUT_MAX)))
+            # Its own time: it may have been done long before those that were waited for first.
+            found, self.ms = self._done.get(timeout=max(0.0, min(wait_s, left_s, threading.TIMEOUT_MAX)))
         except Empty:
             if left_s > wait_s:
                 return None
-            found = self._late
-        self.ms = round((time.monotonic() - self._began) * 1000)
+            found, self.ms = self._late, self._ran_ms()
         return found
 
 

@@ -223,6 +223,8 @@ def introduction(app: App) -> str:
         )
     if not app.memory.store.sessions(1):
         lines.append(f"What is said is remembered, in {app.settings.home} alone.")
+    if waiting := sum(row.waits for row in app.memory.pending.all()):
+        lines.append(f"Waiting for your approval: {waiting}. See: assistant pending")
     return "\n".join([*lines, "/help lists commands, Ctrl-D ends."])
 
 
