@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -307,13 +308,13 @@ def test_what_a_tool_read_makes_every_effect_ask_in_later_turns_and_after_a_rest
     assert [(one.name, one.why, one.lasting) for one in heard] == [("write_file", outside, False)], "not in one step"
     hear(chat.turn("And now?"))
     assert len(heard) == 2 and heard[1].why == outside
-    chat._ask_owner = None
+    chat._shared = replace(chat._shared, ask_owner=None)
     found = paused(chat, "More.")
     chat.session.let_go()
 
     restarted = make(**allowing)
     resumed = restarted.resumed(chat.session.id)
-    assert resumed._outside() == ["read_file"]
+    assert resumed._turn.outside() == ["read_file"]
     assert found[0].why == outside
 
 
@@ -324,10 +325,10 @@ def test_foreign_words_that_left_the_window_do_not_count(
     server.enqueue(Answer(calls=(reads("page.txt"),)), "So.", *["word " * 300] * 5)
     chat = make(context_tokens=6000, recall_tokens=0).chat()
     hear(chat.turn("Read it."))
-    assert chat._outside() == ["read_file"]
+    assert chat._turn.outside() == ["read_file"]
     for _ in range(5):
         hear(chat.turn("word " * 300))
-    assert chat._outside() == []
+    assert chat._turn.outside() == []
 
 
 @pytest.mark.parametrize(
@@ -345,7 +346,7 @@ def test_recalled_notes_taint_by_their_origin(
     chat = app.chat()
     recalled = hear(chat.turn("What is my dog called?"))[0]
     assert isinstance(recalled, Recalled) and recalled.hits
-    assert chat._outside() == named
+    assert chat._turn.outside() == named
 
 
 @pytest.mark.parametrize("table", ["summaries", "facts"])
@@ -379,7 +380,7 @@ def test_the_time_that_the_owner_takes_is_not_the_turns(
     server.enqueue(Answer(calls=(writes("new.txt"),)), "Done.")
     chat = make().chat(owner)
     hear(chat.turn("Go."))
-    assert chat._budget.meter.spent.seconds == 0 and clock == [0, 3600]
+    assert chat._turn.meter.spent.seconds == 0 and clock == [0, 3600]
 
 
 # ---------------------------------------------------------------------- commands

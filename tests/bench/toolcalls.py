@@ -1,8 +1,9 @@
 """How many of 18 questions a model answers with the right tool, or without one: `python tests/bench/toolcalls.py`.
 
 Outside the test run: it takes minutes with a model on this machine. Each question is a conversation of its own, with
-three tools. It counts if the tools that were called are those expected, if one of their calls worked, and if the answer
-holds what the result says. `--calls schema` offers the tools through a schema; `--model` is any that the program finds.
+three tools, or with `--all` that a conversation has. It counts if the tools called are those expected and the answer
+holds what their results say. `--calls schema` offers the tools through a schema, where the model table does not say so
+anyway; `--model` is any that the program finds.
 """
 
 import argparse
@@ -14,6 +15,7 @@ from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent.parent))
 
@@ -21,6 +23,7 @@ from assistant.app import App
 from assistant.settings import load
 from memory.errors import Failure
 from memory.records import Message
+from tools.toolbox import Toolbox
 
 FILES = {
     "notes.txt": "Dentist: 3 December, 14:30.\nThe wifi password is heron-42.\n",
@@ -28,6 +31,18 @@ FILES = {
     "guests.txt": "1. Marta\n2. Olu\n3. Jin\n4. Priya\n",
     "bill.txt": "Electricity 83.40 EUR\nWater 41.75 EUR\n",
 }
+
+
+OFFERED = ("calculator", "current_time", "read_file")
+
+
+class ThreeTools(App):
+    """The program with as few tools as the questions need."""
+
+    def toolbox(self, *given: Any) -> Toolbox:
+        """Those of its tools."""
+        tools = [one for one in super().toolbox(*given).tools if one.name in OFFERED]
+        return Toolbox(tools, self.counter.text, self.settings.tool_tokens)
 
 
 @dataclass(frozen=True)
@@ -90,6 +105,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", help="as of `assistant --model`; else what the settings choose")
     parser.add_argument("--calls", choices=["auto", "schema"], default="auto")
+    parser.add_argument("--all", action="store_true", help="offer all tools that a conversation has")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         files, home = Path(folder, "files"), Path(folder, "home")
@@ -100,7 +116,7 @@ def main() -> None:
         settings = replace(
             chosen, home=home, folders=(str(files),), recall_tokens=0, models_dir=str(chosen.weights), max_steps=6
         )
-        with closing(App(settings, print)) as app:
+        with closing((App if given.all else ThreeTools)(settings, print)) as app:
             right = sum(asked(app, case) for case in CASES)
     print(f"{right} of {len(CASES)} with {app.choice.name}, {given.calls}")
 
