@@ -118,7 +118,7 @@ class Chat:
         units = [hit.unit for hit in recalled.hits]
         note: Message | None = None
         if self.session.system is None:
-            note = self.session.open_with(prompt.system(now(), recalled.hits), units)
+            note = self.session.open_with(prompt.system(now(), recalled.hits, bool(self._shared.toolbox.tools)), units)
         elif units:
             note = self.session.note(prompt.fenced(recalled.hits), units)
         self._recorder.looked(asked, recalled, note)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from assistant.acting import Acted
 from assistant.llm import Ended
 from assistant.models import Prices, cost
-from assistant.prompt import HELPER, LAST_STEP, MEMORY_INTRO, PERSONA
+from assistant.prompt import HELPER, LAST_STEP, MEMORY_INTRO, PERSONA, TOOLS_NOTE
 from assistant.references import Basis, Sources, rebuilt, referred
 from memory.deltas import decoded
 from memory.manager import MemoryManager, Recalled
@@ -20,7 +20,8 @@ from memory.session import LiveSession, now
 if TYPE_CHECKING:
     from assistant.delegate import Parent
 
-OURS = (PERSONA, HELPER, MEMORY_INTRO, LAST_STEP)  # what of the program's own words stands between texts of the memory
+# What of the program's own words stands between texts of the memory.
+OURS = (PERSONA, TOOLS_NOTE, HELPER, MEMORY_INTRO, LAST_STEP)
 
 
 class TurnRecorder:

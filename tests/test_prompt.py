@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from assistant.prompt import FENCE_CLOSE, FENCE_OPEN, MEMORY_INTRO, defused, fenced, system
+from assistant.prompt import FENCE_CLOSE, FENCE_OPEN, MEMORY_INTRO, TOOLS_NOTE, defused, fenced, system
 from memory.records import Hit
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -72,6 +72,11 @@ def test_ordinary_text_stays_as_it_is(text: str) -> None:
 def test_the_best_hit_stands_last() -> None:
     lines = fenced([a_hit("best"), a_hit("good"), a_hit("fair")]).splitlines()
     assert lines[2:-1] == ["- fair", "- good", "- best"]
+
+
+def test_only_a_model_with_tools_is_told_of_them() -> None:
+    assert TOOLS_NOTE in system(NOON, [], tools=True)
+    assert TOOLS_NOTE not in system(NOON, [a_hit("x")])
 
 
 def test_the_system_message_tells_the_day_and_has_no_fence_without_notes() -> None:
