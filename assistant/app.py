@@ -61,6 +61,7 @@ class App:
         self._open = ExitStack()  # what close() lets go of
         self._indexes: dict[str, Index] = {}
         self._told = set[str]()  # what is told once
+        self._heeded: int | None = None  # the window that the endpoint named when it refused a prompt
 
     @classmethod
     def from_flags(cls, say: Say, **flags: Any) -> "App":
@@ -205,7 +206,9 @@ class App:
         return self._open.enter_context(closing(made))
 
     def _quirks(self) -> tuple[str, ...]:
-        return () if self.choice.info.late_system else ("no_late_system",)
+        late = () if self.choice.info.late_system else ("no_late_system",)
+        in_words = ("no_tools",) if self.settings.tool_calls == "schema" else ()
+        return (*late, *in_words)
 
     @property
     def _served(self) -> "LocalEndpoint":
@@ -243,6 +246,25 @@ class App:
             context_tokens = int(window / self.memory.store.calibration(name))
         return min(chosen.recall_tokens, context_tokens // RECALL_SHARE)
 
+    def heed_window(self, tokens: int | None) -> bool:
+        """Keep to the window that the endpoint names in a refusal, from now on; says whether it is a smaller one."""
+        if tokens is None or tokens >= self._window:
+            return False
+        import logging
+
+        self._heeded = tokens
+        log = logging.getLogger(__name__)
+        log.info("the window of %s is %d tokens, as its endpoint says: it is kept to", self.choice.name, tokens)
+        return True
+
+    def reply_most(self, prompt: int) -> int:
+        """The most tokens that a reply to a prompt of so many can have, both as the endpoint counts.
+
+        More must not be asked for: some refuse that.
+        """
+        info, left = self.choice.info, self._window - prompt
+        return min(left, info.reply_tokens) if info.known else left
+
     @property
     def reply_limit(self) -> int | None:
         """The most tokens of a reply: a model inside this program may never end, so as many as one waits for."""
@@ -250,7 +272,8 @@ class App:
 
     @property
     def _window(self) -> int:
-        return self._served.context_tokens if self.choice.embedded else self.choice.info.context_tokens
+        believed = self._served.context_tokens if self.choice.embedded else self.choice.info.context_tokens
+        return min(believed, self._heeded or believed)
 
     @property
     def _reply_tokens(self) -> int:

@@ -26,8 +26,8 @@ MARKS = {
 class Window(Protocol):
     """Where is found what to show the model."""
 
-    def __call__(self, *, tighter: bool = False, last: bool = False) -> Sequence[Message]:
-        """The messages to show now. `tighter`: the endpoint found the last too long; `last`: a limit is reached."""
+    def __call__(self, *, refused: ContextOverflow | None = None, last: bool = False) -> Sequence[Message]:
+        """The messages to show now. `refused`: the endpoint found the last too long; `last`: a limit is reached."""
 
 
 class Make(Protocol):
@@ -88,8 +88,8 @@ class Asking:
         schemas = () if last else self._schemas
         try:
             yield from self._model([*self._window(last=last), *notes], schemas)
-        except ContextOverflow:
-            yield from self._model([*self._window(tighter=True, last=last), *notes], schemas)
+        except ContextOverflow as error:
+            yield from self._model([*self._window(refused=error, last=last), *notes], schemas)
 
 
 def as_thoughts(model: Model) -> Model:

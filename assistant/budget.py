@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from assistant.asking import Model
+from assistant.errors import ContextOverflow
 from assistant.limits import Meter
 from assistant.reply import Delta, Reply, Usage
+from assistant.schemacalls import by_schema
 from assistant.textcalls import with_text_calls
 from memory.manager import MemoryManager
 from memory.records import Message
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-TIGHTER = 0.75  # of what was sent, for the one retry after the endpoint found it too long
+# Of what was sent, for the one retry, where nothing that the endpoint says explains why it was too long.
+TIGHTER = 0.75
 
 
 class Budget:
@@ -36,6 +39,7 @@ class Budget:
         self._app, self._memory, self._schema_tokens, self._fit = app, memory, schema_tokens, fit
         self._asked_tokens = 0  # counted for the last request, to be compared with what the endpoint reports
         self._window_tokens = 0  # of these, the messages'
+        self._reply_tokens = 0  # the most that its reply could have, as the endpoint counts; 0: no bound was sent
         self._last = False  # whether the last request was a turn's last one, at a limit
 
     def under(self, meter: Meter) -> "Budget":
@@ -46,16 +50,26 @@ class Budget:
         """The most counted tokens of a window: the context less the reply, the tools and the priming."""
         return self._app.prompt_tokens(self._memory) - self._schema_tokens - REPLY_PRIMING
 
-    def window(self, *, tighter: bool = False, last: bool = False) -> Sequence[Message]:
+    def window(self, *, refused: ContextOverflow | None = None, last: bool = False) -> Sequence[Message]:
         """What the model is shown; see asking.Window. At a limit it is no more than what is left for it."""
-        tools, budget, self._last = 0 if last else self._schema_tokens, self.room(), last
+        budget = self._room_after(refused) if refused else self.room()
+        tools, self._last = 0 if last else self._schema_tokens, last
         left = self.meter.room(0, last=True).prompt if last else math.inf
         if left < math.inf:
             budget = min(budget, int(left / self._factor) - REPLY_PRIMING)
-        window = self._fit(int(min(budget, self._window_tokens) * TIGHTER) if tighter else budget)
+        window = self._fit(budget)
         self._window_tokens = window.tokens
         self._asked_tokens = window.tokens + tools + REPLY_PRIMING
         return window.messages
+
+    def _room_after(self, refused: ContextOverflow) -> int:
+        """The room of the one retry: where what the endpoint says explains the refusal it is kept to, else guessed."""
+        self._app.heed_window(refused.window)
+        self._calibrate(refused.prompt)
+        asked = self._asked_tokens + self._reply_tokens / self._factor
+        if asked > self._app.context_tokens(self._memory):
+            return self.room()
+        return int(min(self.room(), self._window_tokens) * TIGHTER)
 
     def reached(self) -> str:
         """What has run out for the next step; empty: nothing has. Raises ContextTooSmall."""
@@ -75,26 +89,32 @@ class Budget:
             *,
             schema: Mapping[str, Any] | None = None,
         ) -> Iterable[Delta | Reply]:
-            room = self.meter.room(int(self._asked_tokens * self._factor), self._last)
+            prompt = int(self._asked_tokens * self._factor)
+            room = self.meter.room(prompt, self._last)
             most = min(self._app.reply_limit or math.inf, room.reply)
+            self._reply_tokens = 0 if most == math.inf else max(int(min(most, self._app.reply_most(prompt))), 1)
             return self._app.endpoint.stream(
                 messages,
                 tools,
-                None if most == math.inf else max(int(most), 1),
+                self._reply_tokens or None,
                 schema,
                 cancelled,
                 sending(messages),
                 deadline_s=room.seconds,
             )
 
-        return with_text_calls(ask)
+        return by_schema(ask) if self._app.settings.tool_calls == "schema" else with_text_calls(ask)
 
     def heard(self, reply: Reply) -> None:
         """Count what a reply took, and learn how the endpoint counts."""
         self.meter.charge(reply.usage or self._estimated(reply))
+        self._calibrate(reply.usage.prompt if reply.usage else None)
+
+    def _calibrate(self, reported: int | None) -> None:
+        """Learn from what the endpoint says of the last prompt's size, in its tokens."""
         name, store = self._app.choice.name, self._memory.store
         old = Calibration(store.calibration(name))
-        new = calibrated(old, self._asked_tokens, reply.usage.prompt if reply.usage else None)
+        new = calibrated(old, self._asked_tokens, reported)
         if new is not old:
             store.calibrate(name, new.factor)
             log.info("%s counts %.2f tokens for one counted here; its window is used accordingly", name, new.factor)

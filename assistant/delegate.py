@@ -23,6 +23,7 @@ from assistant.limits import Limits, Meter
 from assistant.recorder import HelperRecorder
 from assistant.repeats import Repeats
 from assistant.reply import Reply
+from assistant.toolwords import descriptions
 from memory.errors import Failure
 from memory.manager import MemoryManager
 from memory.records import ASSISTANT, SYSTEM, Message, Role, ToolCall
@@ -159,8 +160,10 @@ class _Helper:
     def _loop(self) -> Iterator[Event]:
         budget, watch = self._budget, Repeats()
         approval = self.parent.approval.helper(lambda: self.outside)
-        model = budget.model(lambda shown: partial(self._recorder.sending, shown), self.stopped.is_set)
-        ask = Asking(budget.window, model, self._toolbox.schemas(), self._make)
+        schemas = self._toolbox.schemas()
+        sending = partial(self._recorder.sending, ours=descriptions(schemas))
+        model = budget.model(lambda shown: partial(sending, shown), self.stopped.is_set)
+        ask = Asking(budget.window, model, schemas, self._make)
         act = Acting(self._toolbox, self._make, approval, watch, budget.seconds_left, self._noted)
         return respond(ask, act, lambda: watch.stuck or budget.reached())
 

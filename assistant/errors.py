@@ -39,7 +39,14 @@ class ModelError(Failure):
 
 
 class ContextOverflow(ModelError):
-    """The endpoint says that the prompt is too long for the model's window."""
+    """The endpoint says that the prompt is too long for the model's window.
+
+    `window` and `prompt` are what it says of their sizes, in tokens as it counts; None where it does not.
+    """
+
+    def __init__(self, message: str, remedy: str = "", window: int | None = None, prompt: int | None = None) -> None:
+        super().__init__(message, remedy)
+        self.window, self.prompt = window, prompt
 
 
 class SchemaRefused(ModelError):

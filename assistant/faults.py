@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from assistant.errors import ContextOverflow, KeyRefused, ModelError, ModelUnreachable, RateLimited, SchemaRefused
+from assistant.overflow import prompt_in, window_in
 from assistant.quirks import sign_of
 from memory.errors import Failure
 
@@ -145,7 +146,8 @@ def failure(fault: Fault, base_url: str, host: str, request: Mapping[str, Any]) 
         kind, message, remedy = _MEANINGS[fault.kind]
         return kind(message.format(host=host, said=said), remedy.format(base_url=base_url))
     if is_overflow(fault):
-        return ContextOverflow(f"The prompt is too long for {request['model']}: {said}", "Set a smaller window.")
+        message = f"The prompt is too long for {request['model']}: {said}"
+        return ContextOverflow(message, "Set a smaller window.", window_in(fault.told), prompt_in(fault.told))
     if is_quota(fault):
         return RateLimited(f"The quota at {host} is used up: {said}", "Check the plan and its billing there.")
     if "response_format" in request and fault.status not in _MEANT and _SCHEMA.search(fault.told):

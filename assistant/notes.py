@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from assistant.errors import LimitReached, SchemaRefused
+from assistant.errors import ContextOverflow, LimitReached, SchemaRefused
 from assistant.recorder import NotesRecorder
 from memory.manager import MemoryManager
 from memory.summary import Notes, SchemaUnsupported
@@ -25,13 +25,23 @@ def write(app: "App", memory: MemoryManager, session_id: str, away: Callable[[],
     if not app.choice.info.notes:
         return memory.extract(session_id, tried_by=app.choice.name)
     try:
-        return memory.summarise(session_id, EndpointWriter(app, memory, session_id, away))
+        return _written(app, memory, session_id, away)
     except LimitReached as error:
         log.info("notes on %s are extracted: %s", session_id, error.message)
         return memory.extract(session_id, tried_by=app.choice.name)
     finally:
         if app.telemetry:
             app.telemetry.notes(memory, session_id)
+
+
+def _written(app: "App", memory: MemoryManager, session_id: str, away: Callable[[], bool]) -> Notes:
+    """The model's notes; where its window turns out to be smaller than was believed, written anew in smaller parts."""
+    try:
+        return memory.summarise(session_id, EndpointWriter(app, memory, session_id, away))
+    except ContextOverflow as error:
+        if not app.heed_window(error.window):
+            raise
+        return memory.summarise(session_id, EndpointWriter(app, memory, session_id, away))
 
 
 class EndpointWriter:

@@ -16,6 +16,7 @@ from assistant.planning import Agree, Plan, Planning
 from assistant.plans import Steps
 from assistant.recorder import TurnRecorder
 from assistant.repeats import Repeats
+from assistant.toolwords import descriptions
 from assistant.waiting import Waiting, agree_on
 from memory.plans import PlanRow
 from memory.records import Message, ToolCall
@@ -75,8 +76,10 @@ class Turn:
     def _loop(self, paused: Message | None = None, reminder: str = "") -> Events:
         shared, budget, make = self._shared, self.budget, self._shared.session.make
         watch = Repeats(self._made_before(paused))
-        model = budget.model(lambda shown: partial(shared.recorder.sending, shown))
-        ask = Asking(budget.window, model, shared.toolbox.schemas(), make, reminder)
+        schemas = shared.toolbox.schemas()
+        ours = descriptions(schemas)
+        model = budget.model(lambda shown: partial(shared.recorder.sending, shown, ours=ours))
+        ask = Asking(budget.window, model, schemas, make, reminder)
         noted, serve = shared.recorder.acted, self.desk.serve
         act = Acting(shared.toolbox, make, self._approval, watch, budget.seconds_left, noted, serve)
         return respond(ask, act, lambda: watch.stuck or budget.reached(), paused)

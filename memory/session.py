@@ -49,6 +49,39 @@ def lock_path(locks: Path, session_id: str) -> Path:
     return locks / f"session-{session_id.encode().hex()[:120]}.lock"
 
 
+class MessageMaker:
+    """Makes the messages of one session: each with an id, a time and its cost, and fit to be stored."""
+
+    def __init__(self, session_id: str, counter: Counter, clock: Clock) -> None:
+        self._session_id, self._counter, self._clock = session_id, counter, clock
+
+    def __call__(
+        self,
+        role: Role,
+        content: str,
+        *,
+        origin: str,
+        name: str | None = None,
+        tool_calls: tuple[ToolCall, ...] = (),
+        tool_call_id: str | None = None,
+    ) -> Message:
+        """A message that is not committed yet."""
+        text, name = clean(content), clean(name) if name else None
+        calls = tuple(ToolCall(clean(call.id), clean(call.name), clean(call.arguments)) for call in tool_calls)
+        return Message(
+            id=new_message_id(),
+            session_id=self._session_id,
+            role=role,
+            content=text,
+            at=self._clock(),
+            origin=origin,
+            name=name,
+            tool_calls=calls,
+            tool_call_id=clean(tool_call_id) if tool_call_id is not None else None,
+            tokens=self._counter.message(role, text, name, calls),
+        )
+
+
 class LiveSession:
     """One conversation. Its row and its lock come with its first message, so that nobody keeps empty sessions."""
 
@@ -60,6 +93,7 @@ class LiveSession:
         self._notes: dict[str, frozenset[str]] = {}  # id of a system message -> the units that it shows
         self.model = model
         self.id = new_session_id(clock())
+        self.make = MessageMaker(self.id, counter, clock)
         self.transcript: list[Message] = []
         self.system: Message | None = None
 
@@ -67,32 +101,6 @@ class LiveSession:
     def started(self) -> bool:
         """Whether anything was said."""
         return bool(self.transcript)
-
-    def make(
-        self,
-        role: Role,
-        content: str,
-        *,
-        origin: str,
-        name: str | None = None,
-        tool_calls: tuple[ToolCall, ...] = (),
-        tool_call_id: str | None = None,
-    ) -> Message:
-        """A message of this session, counted, that is not committed yet."""
-        text, name = clean(content), clean(name) if name else None
-        calls = tuple(ToolCall(clean(call.id), clean(call.name), clean(call.arguments)) for call in tool_calls)
-        return Message(
-            id=new_message_id(),
-            session_id=self.id,
-            role=role,
-            content=text,
-            at=self._clock(),
-            origin=origin,
-            name=name,
-            tool_calls=calls,
-            tool_call_id=clean(tool_call_id) if tool_call_id is not None else None,
-            tokens=self._counter.message(role, text, name, calls),
-        )
 
     def remember(self, message: Message) -> Message:
         """Commit a message before anything else happens to it; returns it as stored."""
@@ -165,6 +173,7 @@ class LiveSession:
                 raise BadInput(told, "See `assistant pending`.")
             self._held = held.pop_all()
         self.id, self.model, self._begun = session_id, session.model or self.model, True
+        self.make = MessageMaker(session_id, self._counter, self._clock)
         for message in self._store.transcript(session_id):
             if message.seq in notes and self.system is None:
                 self.open_with(notes[message.seq], shows.get(message.seq, ()))

@@ -60,7 +60,7 @@ class Session:
     cancelled: Callable[[], bool] | None = None
     committed: list[Message] = field(default_factory=list)
     shown: str = ""
-    asked_tighter: list[bool] = field(default_factory=list)
+    refusals: list[ContextOverflow | None] = field(default_factory=list)
     replies: list[Reply] = field(default_factory=list)
     acted: list[Acted] = field(default_factory=list)
     approve: Approve = allow_all
@@ -73,8 +73,8 @@ class Session:
     def make(self, role: Role, content: str, *, origin: str, **more: Any) -> Message:
         return Message(f"m{len(self.committed)}", "s", role, content, datetime.now(UTC), origin, **more)
 
-    def window(self, *, tighter: bool = False, last: bool = False) -> Sequence[Message]:
-        self.asked_tighter.append(tighter)
+    def window(self, *, refused: ContextOverflow | None = None, last: bool = False) -> Sequence[Message]:
+        self.refusals.append(refused)
         return tuple(self.committed)
 
     def model(self, messages: Sequence[Message], tools: Any) -> Iterator[Delta | Reply]:
@@ -308,7 +308,9 @@ def test_a_prompt_that_is_too_long_is_asked_again_tighter(server: ScriptedServer
     server.enqueue(too_long(), "Five.")
     session.run()
     assert session.said == [("assistant", "Five.")]
-    assert session.asked_tighter == [False, True]
+    first, again = session.refusals
+    assert first is None
+    assert again and (again.window, again.prompt) == (8192, 9000)
 
 
 def test_a_prompt_that_is_still_too_long_is_a_failure(server: ScriptedServer, session: Session) -> None:

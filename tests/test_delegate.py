@@ -69,6 +69,14 @@ def test_several_helpers_work_at_the_same_time_and_answer_in_order(app: App, ser
     assert [text.partition("\n")[0] for text in results(app, chat)] == ["Done: one", "Done: two", "Done: three"]
 
 
+def test_a_helpers_call_with_what_no_store_can_hold_does_not_end_it(app: App, server: ScriptedServer) -> None:
+    server.enqueue(delegated("one"), Answer(calls=(Call("half a pair \ud83d", '{"a\0": 1}'),)), "I see.", "Done.")
+    chat = app.chat()
+    hear(chat, "Begin.")
+    (result,) = results(app, chat)
+    assert result.startswith("I see.\n\n(helper 1: 2 steps, ")
+
+
 def test_no_more_work_at_a_time_than_is_set_and_none_without(apps: Apps, server: ScriptedServer) -> None:
     at_work, most = [0], [0]
     lock = threading.Lock()
