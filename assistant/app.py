@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from assistant.telemetry import Telemetry
     from memory.embedding import Embedder
     from memory.index import Index
+    from memory.plans import PlanRow
     from memory.session import LiveSession
     from memory.summary import Notes
     from tools.tool import Tool
@@ -207,8 +208,13 @@ class App:
 
     def _quirks(self) -> tuple[str, ...]:
         late = () if self.choice.info.late_system else ("no_late_system",)
-        in_words = ("no_tools",) if self.settings.tool_calls == "schema" else ()
+        in_words = ("no_tools",) if self.by_schema else ()
         return (*late, *in_words)
+
+    @property
+    def by_schema(self) -> bool:
+        """Whether tools are offered through a schema: because the setting says so, or the model table."""
+        return self.settings.tool_calls == "schema" or self.choice.info.by_schema
 
     @property
     def _served(self) -> "LocalEndpoint":
@@ -335,7 +341,8 @@ class App:
         from assistant.toolset import offered
         from tools.toolbox import Toolbox
 
-        tools = offered(self, session, more, self.prompt_tokens(memory)) if self.choice.info.tools else []
+        usable = self.choice.info.tools or self.by_schema
+        tools = offered(self, session, more, self.prompt_tokens(memory)) if usable else []
         return Toolbox(tools, self.counter.text, self.settings.tool_tokens, self.settings.tool_seconds)
 
     def policy(self, tools: Collection[str]) -> "Policy":
@@ -360,6 +367,12 @@ class App:
         from assistant.chat import Chat
 
         return Chat(self, self.memory.resume(session_id, self.choice.name), ask_owner, agree)
+
+    def resumed_plan(self, plan: "PlanRow", ask_owner: "AskOwner | None" = None) -> "Chat":
+        """The conversation of an unfinished plan, which its owner agrees to. Raises BadInput as `resumed` does."""
+        from assistant.chat import Chat
+
+        return Chat(self, self.memory.resume_plan(plan, self.choice.name), ask_owner)
 
     def write_notes(self, memory: MemoryManager, session_id: str, away: Callable[[], bool] = lambda: False) -> "Notes":
         """The notes on an ended session, written and kept; `away` breaks the model's replies off.

@@ -13,7 +13,7 @@ from assistant.schemacalls import by_schema
 from assistant.textcalls import with_text_calls
 from memory.manager import MemoryManager
 from memory.records import Message
-from memory.tokens import REPLY_PRIMING, Calibration, calibrated
+from memory.tokens import HIGHEST, REPLY_PRIMING, Calibration, calibrated
 from memory.window import Window
 
 if TYPE_CHECKING:
@@ -65,7 +65,8 @@ class Budget:
     def _room_after(self, refused: ContextOverflow) -> int:
         """The room of the one retry: where what the endpoint says explains the refusal it is kept to, else guessed."""
         self._app.heed_window(refused.window)
-        self._calibrate(refused.prompt)
+        if refused.prompt and refused.prompt <= HIGHEST * self._asked_tokens:  # else it counts something else
+            self._calibrate(refused.prompt)
         asked = self._asked_tokens + self._reply_tokens / self._factor
         if asked > self._app.context_tokens(self._memory):
             return self.room()
@@ -103,7 +104,7 @@ class Budget:
                 deadline_s=room.seconds,
             )
 
-        return by_schema(ask) if self._app.settings.tool_calls == "schema" else with_text_calls(ask)
+        return by_schema(ask) if self._app.by_schema else with_text_calls(ask)
 
     def heard(self, reply: Reply) -> None:
         """Count what a reply took, and learn how the endpoint counts."""

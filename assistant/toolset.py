@@ -13,7 +13,7 @@ from memory.errors import BadInput
 from memory.session import LiveSession
 from tools.calculator import calculator_tool
 from tools.clock import clock_tool
-from tools.files import files_tool
+from tools.files import reading_tools
 from tools.own import load
 from tools.search import search_tool
 from tools.tool import Tool
@@ -29,7 +29,7 @@ PAGE_SHARE = 3  # characters of a page for each token of a result: English text 
 # What an own tool may not be called, even while the one of that name is not offered: rules for it would then hold.
 RESERVED = (
     "read_file", "list_files", "search_files", "write_file", "edit_file", "recall", "remember", "delegate",
-    "shell", "web_search", "web_fetch",
+    "shell", "web_search", "web_fetch", "answer",
 )  # fmt: skip
 
 Session = Callable[[], LiveSession]
@@ -54,7 +54,7 @@ def _inside(app: "App", session: Session | None) -> Iterator[Tool]:
     # What rules over the tools is out of their reach.
     closed = [chosen.home, *(Path(each).expanduser() for each in chosen.own_tools)]
     yield from (calculator_tool(), clock_tool())
-    yield from files_tool(folders, closed=closed)
+    yield from reading_tools(folders, closed=closed)
     if session:
         yield from memory_tools(app.another_memory, session)
     yield from _web(chosen)
