@@ -8,7 +8,8 @@ from assistant.asking import Make
 from assistant.errors import Interrupted
 from assistant.repeats import Repeats
 from memory.records import Message, ToolCall
-from tools.toolbox import Prepared, Running, Toolbox, ToolResult
+from tools.running import Running
+from tools.toolbox import Prepared, Toolbox, ToolResult
 
 TOGETHER = 8  # calls that run at the same time
 POLL_S = 0.05  # how often a question of a helper, who works in another thread, is looked for
@@ -24,6 +25,9 @@ class Acted:
     result: ToolResult
     decision: str
     ms: int = 0
+
+
+Begun = tuple[Wanted, Decision, Running[ToolResult]]
 
 
 def _unheard(_acted: Acted) -> None:
@@ -101,7 +105,7 @@ class Acting:
             return Acted(call, prepared, "not a call")
         return Wanted(call, prepared)
 
-    def _begun(self, one: Wanted | Acted, decided: Mapping[str, Decision]) -> Acted | tuple[Wanted, Decision, Running]:
+    def _begun(self, one: Wanted | Acted, decided: Mapping[str, Decision]) -> "Acted | Begun":
         if isinstance(one, Acted):
             return one
         decision = decided[one.call.id]
@@ -109,7 +113,7 @@ class Acting:
             return Acted(one.call, ToolResult(decision.told, ok=False), decision.how)
         return one, decision, self._toolbox.begin(one.prepared, self._seconds_left())
 
-    def _waited(self, one: Wanted, decision: Decision, running: Running) -> Acted:
+    def _waited(self, one: Wanted, decision: Decision, running: Running[ToolResult]) -> Acted:
         while (result := running.result(POLL_S)) is None:
             self._meanwhile()
         return Acted(one.call, result, decision.how, running.ms)

@@ -34,11 +34,6 @@ class Decision:
 Approve = Callable[[Sequence[Wanted]], Sequence[Decision]]
 
 
-def allow_all(wanted: Sequence[Wanted]) -> list[Decision]:
-    """Let everything run: for loops whose tools have no effects."""
-    return [Decision(True, "allowed") for _ in wanted]
-
-
 @dataclass(frozen=True, slots=True)
 class Question:
     """What the owner is asked. Exactly what is `shown` is what runs; `lasting`: they may say yes for the session."""

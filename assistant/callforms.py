@@ -19,10 +19,9 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from assistant.wire import well_formed
+from assistant.wire import Wire, well_formed
 from memory.records import ToolCall
 
-Wire = Mapping[str, Any]
 Tools = Mapping[str, Wire]  # by name: the schema of its parameters
 
 NAME_KEYS = ("name", "function", "tool")

@@ -26,8 +26,8 @@ from assistant.reply import Reply
 from assistant.toolwords import descriptions
 from memory.errors import Failure
 from memory.manager import MemoryManager
-from memory.records import ASSISTANT, SYSTEM, Message, Role, ToolCall
-from memory.session import clean, new_message_id, now
+from memory.records import ASSISTANT, SYSTEM, Message
+from memory.session import MessageMaker, now
 from memory.window import Window, fit
 from tools.tool import Outside, Tool, tool
 from tools.toolbox import Toolbox
@@ -126,6 +126,7 @@ class _Helper:
     _toolbox: Toolbox = field(init=False)
     _budget: Budget = field(init=False)
     _recorder: HelperRecorder = field(init=False)
+    _make: MessageMaker = field(init=False)
     _system: Message = field(init=False)
 
     def answer(self, task: str) -> str:
@@ -135,6 +136,7 @@ class _Helper:
         self._toolbox = app.toolbox(self.memory)
         self._budget = Budget(app, self.memory, self._meter, counter.tools(self._toolbox.schemas()), self._window)
         self._recorder = HelperRecorder(self.memory, parent, self.number, app.choice.name, app.prices)
+        self._make = MessageMaker(parent.session_id, counter, now)
         self._system = self._make("system", prompt.helper(now()), origin=SYSTEM)
         self._transcript.append(self._make("user", task, origin=ASSISTANT))
         self._meter.begin()
@@ -179,22 +181,6 @@ class _Helper:
                 self._recorder.answered(event)
         elif isinstance(event, Reply):
             self._budget.heard(event)
-
-    def _make(
-        self,
-        role: Role,
-        content: str,
-        *,
-        origin: str,
-        name: str | None = None,
-        tool_calls: tuple[ToolCall, ...] = (),
-        tool_call_id: str | None = None,
-    ) -> Message:
-        text = clean(content)
-        tokens = self.memory.counter.message(role, text, name, tool_calls)
-        return Message(
-            new_message_id(), self.parent.session_id, role, text, now(), origin, name, tool_calls, tool_call_id, tokens
-        )
 
     def _window(self, budget: int) -> Window:
         return fit(self._system, self._transcript, budget, None, self._counted)

@@ -54,7 +54,7 @@ class FaultError(Exception):
 # The wordings of OpenAI and Azure, llama.cpp, vLLM, SGLang, TGI, Ollama, LM Studio, LiteLLM, OpenRouter, Mistral,
 # Anthropic, Google, Bedrock, Cohere, xAI, Groq and MiniMax; tests/test_faults.py has each.
 _OVERFLOW = sign_of(
-    r"context_length_exceeded|exceed_context_size|string_above_max_tokens"
+    r"context_length_exceeded|exceed_context_size|string_above_max_tokens|greater than max_model_len"
     r"|context.{0,20}\b(length|size|window|limit)"
     r"|(prompt|input|request|messages?) (is|are) (too long|longer than)|(prompt|input|request) (length )?exceeds"
     r"|too (many|large).{0,20}\btokens\b|(?<!max_)tokens? (count )?(.{0,12} )?exceeds?\b|exceeded model token limit"

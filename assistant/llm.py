@@ -14,15 +14,14 @@ from typing import Any
 from assistant.door import ALONE, TIMEOUT_S, Door
 from assistant.errors import ModelUnreachable
 from assistant.faults import BACKOFF_S, Fault, FaultError, is_overflow, is_transient, pause_s
-from assistant.quirks import Request, adapted, learned
+from assistant.quirks import adapted, learned
 from assistant.reply import Delta, Draft, Reply
 from assistant.timeouts import DeadlineReached, Watch
-from assistant.wire import to_bytes, to_wire
+from assistant.wire import Request, Wire, to_bytes, to_wire
 from memory.records import Message, Outcome
 
 log = logging.getLogger(__name__)
 
-Wire = Mapping[str, Any]
 Cancelled = Callable[[], bool]
 Ended = Callable[[Outcome], None]
 # Told of each request just before it is sent, as it is sent: its body and the bytes of it. What this gives back is told

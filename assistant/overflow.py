@@ -12,7 +12,7 @@ _N = r"\b(?P<number>\d[\d,]{2,11})\b"
 _WINDOW = [
     sign_of(pattern.replace("N", _N))
     for pattern in (
-        r"\bn_ctx\W{1,4}N",  # llama.cpp
+        r"\b(n_ctx|max_model_len)\W{1,4}N",  # llama.cpp, vLLM
         r"\d( tokens)? > N",  # Anthropic: "199000 + 20000 > 200000"
         r"(<=|cannot exceed|less than) N",  # TGI, Cohere
         r"N max(imum)?\b",  # Mistral

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from assistant.toolwords import in_words
-
-Request = Mapping[str, Any]
+from assistant.wire import Request
 
 
 @dataclass(frozen=True, slots=True)

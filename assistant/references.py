@@ -15,12 +15,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from assistant.wire import to_bytes, to_wire
+from assistant.wire import Wire, to_bytes, to_wire
 from memory import deltas
 from memory.receipts import constant, source
 from memory.records import Message
 
-Wire = Mapping[str, Any]
 Entry = list[int] | str | dict[str, Any]
 
 IN_PIECES = ("content", "arguments")  # of a message, what may be long

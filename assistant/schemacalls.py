@@ -6,7 +6,7 @@ call or into text, which streams as it comes. That the tools are told in words i
 
 import json
 import re
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from itertools import chain
@@ -17,10 +17,8 @@ from assistant.errors import SchemaRefused
 from assistant.reply import Delta, Reply
 from assistant.textcalls import calls_in, closable, with_text_calls
 from assistant.toolwords import ANSWER
-from assistant.wire import well_formed
+from assistant.wire import Wire, well_formed
 from memory.records import Message
-
-Wire = Mapping[str, Any]
 
 HEAD = '{"tool":"answer","arguments":{"text":"'  # how an answer begins, but for blanks
 

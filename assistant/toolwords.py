@@ -6,12 +6,11 @@ calls become its text, in the form asked for, and a tool's result becomes a user
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from assistant.prompt import ANSWER_TOOL, RESULT_CLOSE, RESULT_INTRO, RESULT_OPEN, TOOLS_BY_SCHEMA, TOOLS_IN_WORDS
-
-Wire = Mapping[str, Any]
+from assistant.wire import Wire
 
 # By schema to answer is a tool like any. Where the other choice was {"answer": text}, Qwen2.5-Coder-1.5B used a tool
 # for 4 of 14 questions that need one, and guessed the rest; so for all 14.

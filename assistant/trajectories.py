@@ -1,10 +1,10 @@
-"""Trajectories: questions with the way that is expected to their answers, read from JSON lines, and judged. Pure.
+"""Trajectories: questions with the way that is expected to their answers, read from JSON lines.
 
-The form is described in docs/trajectories.md; rehearsal.py lets a case happen.
+The form is described in docs/trajectories.md; rehearsal.py lets a case happen, judging.py judges what did.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -83,105 +83,6 @@ class Outcome:
     at_limit: bool = False
     failure: str = ""
     unasked: int = 0
-
-
-# ---------------------------------------------------------------------- judging
-
-
-def differences(expected: Expected, outcome: Outcome) -> list[str]:
-    """What differs from what was expected, a line each; none where all is right."""
-    found = [outcome.failure] if outcome.failure else []
-    found += _of_calls(expected, outcome.calls)
-    found += [f"the answer lacks {one!r}" for one in _missing(expected.words, outcome.answer)]
-    found += [f"the answer has {one!r}" for one in expected.not_words if one not in _missing([one], outcome.answer)]
-    found += [f"what was recalled lacks {one!r}" for one in _missing(expected.recalled, outcome.recalled)]
-    found += _of_files(expected.files, outcome.files)
-    if expected.at_limit != outcome.at_limit and not outcome.failure:
-        found.append("no limit was reached" if expected.at_limit else "a limit was reached")
-    if outcome.unasked and not outcome.failure:
-        found.append(f"answers of the script that nobody asked for: {outcome.unasked}")
-    return found
-
-
-def _missing(words: Sequence[str], text: str) -> list[str]:
-    """The words that a text lacks; upper and lower case, and how it is broken into lines, do not count."""
-    plain = _plain(text)
-    return [one for one in words if _plain(one) not in plain]
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.casefold().split())
-
-
-def _of_calls(expected: Expected, made: Sequence[Call]) -> Iterator[str]:
-    if expected.calls is None or _ORDERS[expected.order](expected.calls, made):
-        return
-    wanted = f"expected {_listed(expected.calls)}" if expected.calls else "expected no call"
-    how = {"exact": " and no other", "in_order": " in this order", "any": " in any order"}[expected.order]
-    yield f"{wanted}{how if expected.calls else ''}; got {_listed(made) or 'none'}"
-
-
-def _exactly(wanted: Sequence[Call], made: Sequence[Call]) -> bool:
-    return len(wanted) == len(made) and all(map(_is, wanted, made))
-
-
-def _in_order(wanted: Sequence[Call], made: Sequence[Call]) -> bool:
-    left = iter(made)
-    return all(any(_is(one, call) for call in left) for one in wanted)
-
-
-def _in_any_order(wanted: Sequence[Call], made: Sequence[Call]) -> bool:
-    """Whether each expected call can have a call of its own: a matching, grown by augmenting paths."""
-    holder: dict[int, int] = {}  # place in `made` -> place in `wanted`
-
-    def placed(one: int, tried: set[int]) -> bool:
-        for place, call in enumerate(made):
-            if place not in tried and _is(wanted[one], call):
-                tried.add(place)
-                if place not in holder or placed(holder[place], tried):
-                    holder[place] = one
-                    return True
-        return False
-
-    return all(placed(one, set()) for one in range(len(wanted)))
-
-
-_ORDERS = {"exact": _exactly, "in_order": _in_order, "any": _in_any_order}
-
-
-def _is(wanted: Call, made: Call) -> bool:
-    return wanted.name == made.name and _within(wanted.arguments, made.arguments)
-
-
-def _within(wanted: Any, made: Any) -> bool:
-    """Whether a value is the wanted one; of an object only the fields that are wanted count."""
-    if isinstance(wanted, Mapping):
-        if isinstance(made, Mapping):
-            return all(name in made and _within(value, made[name]) for name, value in wanted.items())
-        return not wanted and isinstance(made, str)  # of broken arguments nothing is said
-    return bool(wanted == made) and isinstance(wanted, bool) == isinstance(made, bool)
-
-
-def _listed(calls: Sequence[Call]) -> str:
-    return ", ".join(shown(one) for one in calls)
-
-
-def shown(call: Call) -> str:
-    """A call in one line, as a program would write it."""
-    if isinstance(call.arguments, str):
-        return f"{call.name}({quoted(call.arguments)})"
-    given = (f"{name}={quoted(json.dumps(value, ensure_ascii=False))}" for name, value in call.arguments.items())
-    return f"{call.name}({', '.join(given)})"
-
-
-def _of_files(expected: Mapping[str, str | None], found: Mapping[str, str]) -> Iterator[str]:
-    for name, text in expected.items():
-        if found.get(name) != text:
-            there = f"holds {quoted(found[name])!r}" if name in found else "is not there"
-            yield f"the file {name} {there}; expected {'none' if text is None else repr(quoted(text))}"
-
-
-# ---------------------------------------------------------------------- reading
 
 
 def read(path: Path) -> tuple[list[Case], list[Bad]]:

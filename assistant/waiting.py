@@ -31,12 +31,14 @@ class Waiting:
 
         They are marked before they run: should the process be killed then, none runs twice. Raises Paused where one
         was not decided, or would not do any more what was shown: then none runs. Raises BadInput where its owner
-        says something else at this very moment.
+        says something else at this very moment. Where nothing waits they were broken off, and none is run again.
         """
         if not self._paused:
             return None
         self._paused = False
         held = {row.call_id: row for row in self._rows.of_session(self._session_id)}
+        if not held:  # they waited for nothing: the process was killed while they ran, or just before
+            return [Decision(False, "interrupted", NOT_ANSWERED) for _ in wanted]
         decisions = [_decision(one, verdict, held.get(one.call.id)) for one, verdict in wanted]
         known = [one for one in decisions if one is not None]
         if len(known) < len(decisions):

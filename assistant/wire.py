@@ -2,10 +2,13 @@
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
-from assistant.quirks import Request
 from memory.records import Message, ToolCall
+
+Wire = Mapping[str, Any]  # a part of a request as JSON has it: a message, a tool, a schema
+Request = Mapping[str, Any]  # its whole body
 
 
 def to_wire(message: Message) -> dict[str, Any]:
@@ -38,11 +41,17 @@ def _name(name: str) -> str:
 def _object(arguments: str) -> str:
     """The arguments if they are a JSON object, else one that quotes them: some servers parse all that was said."""
     text = well_formed(arguments)
+    return text or "{}" if _is_object(text or "{}") else json.dumps({"not_json": text}, ensure_ascii=False)
+
+
+def _is_object(text: str) -> bool:
+    """Is it an object that any parser takes? None has NaN, a number beyond every float, or half a surrogate pair."""
     try:
-        is_object = isinstance(json.loads(text or "{}"), dict)
-    except (json.JSONDecodeError, RecursionError):
-        is_object = False
-    return text or "{}" if is_object else json.dumps({"not_json": text}, ensure_ascii=False)
+        found = json.loads(text)
+        json.dumps(found, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(found, dict)
 
 
 def well_formed(text: str) -> str:

@@ -9,17 +9,16 @@ from memory.units import parsed
 
 TOOL = "tool:"
 
+FOREIGN = f"(origin = '{IMPORTED}' OR substr(origin, 1, {len(TOOL)}) = '{TOOL}')"
 # The answers of tools say in the log whether they hold such words; what was recalled says it by its origin.
 MESSAGES = f"""
 SELECT CASE role WHEN 'tool' THEN '{TOOL}' || name ELSE origin END FROM messages
 WHERE seq IN (SELECT value FROM json_each(?))
-  AND CASE role WHEN 'tool' THEN seq IN (SELECT result FROM calls WHERE outside)
-    ELSE origin = '{IMPORTED}' OR substr(origin, 1, {len(TOOL)}) = '{TOOL}' END
+  AND CASE role WHEN 'tool' THEN EXISTS (SELECT 1 FROM calls WHERE result = messages.seq AND outside) ELSE {FOREIGN} END
 ORDER BY seq
 """
-NOTES = """
-SELECT origin FROM {table} WHERE seq IN (SELECT value FROM json_each(?))
-  AND (origin = 'imported' OR substr(origin, 1, 5) = 'tool:') ORDER BY seq
+NOTES = f"""
+SELECT origin FROM {{table}} WHERE seq IN (SELECT value FROM json_each(?)) AND {FOREIGN} ORDER BY seq
 """
 TABLES = {"m": MESSAGES, "s": NOTES.format(table="summaries"), "f": NOTES.format(table="facts")}
 

@@ -21,7 +21,7 @@ from memory.errors import BadInput
 from memory.files import locked, private_folder
 from memory.records import USER, Cut, Fact, Hit, Message, Role, Scope, Session, Summary
 from memory.rows import from_text
-from memory.session import Clock, LiveSession, abandoned, clean, new_message_id, new_session_id, now
+from memory.session import Clock, LiveSession, abandoned, clean, new_message_id, new_session_id, now, unheld
 from memory.store import Store
 from memory.tokens import Counter
 from memory.units import parsed, unit_id
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from memory.events import Event
     from memory.index import Index
     from memory.pending import PendingRows
-    from memory.plans import PlanRows
+    from memory.plans import PlanRow, PlanRows
     from memory.receipts import Receipts
     from memory.summary import Notes, Writer
     from memory.sync import Progress, Synced
@@ -125,13 +125,49 @@ class MemoryManager:
 
         Raises BadInput where another process is at it, or it waits for nothing any more.
         """
-        session = self.begin(model)
-        notes, shows = self.receipts.notes_of(session_id)
-        session.resume(session_id, notes, shows)
+        session = self._resumed(session_id, model)
         if not self.pending.of_session(session_id):  # looked up only now that nobody else can go on with it
             session.let_go()
             raise BadInput(f"{session_id} waits for nothing any more.", "See `assistant pending`.")
         return session
+
+    def _resumed(self, session_id: str, model: str) -> LiveSession:
+        session = self.begin(model)
+        notes, shows = self.receipts.notes_of(session_id)
+        session.resume(session_id, notes, shows)
+        return session
+
+    def unfinished(self) -> list["PlanRow"]:
+        """Plans with steps left that nobody works on: they were stopped, or their process was killed; newest first.
+
+        One that waits for its owner's yes, or has calls that do, is none of them.
+        """
+        return [plan for plan in self.plans.unfinished() if self._left(plan)]
+
+    def _left(self, plan: "PlanRow") -> bool:
+        with unheld(self.locks, plan.session_id) as free:
+            return free and not self.pending.of_session(plan.session_id)
+
+    def resume_plan(self, plan: "PlanRow", model: str) -> LiveSession:
+        """The session of an unfinished plan, to go on with it: its owner has agreed to the plan as it stands.
+
+        A session that has ended is open again. Raises BadInput where another process is at it, or it goes on otherwise.
+        """
+        session = self._resumed(plan.session_id, model)
+        current = self.plans.of_turn(plan.turn)
+        if current != plan or self.pending.of_session(plan.session_id):  # looked up only now, as above
+            session.let_go()
+            raise BadInput(f"The plan {plan.id} is not what it was any more.", "See `assistant pending`.")
+        self.plans.put(replace(plan, state="working"))
+        self.store.reopen(plan.session_id)
+        return session
+
+    def give_up(self, plan: "PlanRow") -> None:
+        """End an unfinished plan. Raises BadInput where another process is at it."""
+        with unheld(self.locks, plan.session_id) as free:
+            if not free or self.plans.of_turn(plan.turn) != plan:
+                raise BadInput(f"The plan {plan.id} is being worked on.", "See `assistant pending`.")
+            self.plans.put(replace(plan, state="refused"))
 
     def waits(self, session: Session) -> bool:
         """Whether a session waits for its owner, and nobody goes on with it right now."""

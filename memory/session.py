@@ -93,7 +93,6 @@ class LiveSession:
         self._notes: dict[str, frozenset[str]] = {}  # id of a system message -> the units that it shows
         self.model = model
         self.id = new_session_id(clock())
-        self.make = MessageMaker(self.id, counter, clock)
         self.transcript: list[Message] = []
         self.system: Message | None = None
 
@@ -101,6 +100,11 @@ class LiveSession:
     def started(self) -> bool:
         """Whether anything was said."""
         return bool(self.transcript)
+
+    @property
+    def make(self) -> MessageMaker:
+        """Makes messages of this session."""
+        return MessageMaker(self.id, self._counter, self._clock)
 
     def remember(self, message: Message) -> Message:
         """Commit a message before anything else happens to it; returns it as stored."""
@@ -173,7 +177,6 @@ class LiveSession:
                 raise BadInput(told, "See `assistant pending`.")
             self._held = held.pop_all()
         self.id, self.model, self._begun = session_id, session.model or self.model, True
-        self.make = MessageMaker(session_id, self._counter, self._clock)
         for message in self._store.transcript(session_id):
             if message.seq in notes and self.system is None:
                 self.open_with(notes[message.seq], shows.get(message.seq, ()))
@@ -200,10 +203,17 @@ class LiveSession:
 @contextlib.contextmanager
 def abandoned(store: Store, locks: Path, session: Session) -> Iterator[bool]:
     """Hold an open session if no live process does: then whoever had it was killed."""
-    path = lock_path(locks, session.id)
-    with locked(path, wait_s=0) as free:
+    with unheld(locks, session.id) as free:
         current = store.session(session.id) if free else None
         yield current is not None and current.state == "open"
+
+
+@contextlib.contextmanager
+def unheld(locks: Path, session_id: str) -> Iterator[bool]:
+    """Hold a session, open or ended, if no live process does; says whether it is held so."""
+    path = lock_path(locks, session_id)
+    with locked(path, wait_s=0) as free:
+        yield free
     if free:
         with contextlib.suppress(OSError):
             path.unlink(missing_ok=True)

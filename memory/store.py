@@ -192,6 +192,13 @@ class Store:
                 [state, to_text(ended_at), session_id],
             )
 
+    def reopen(self, session_id: str) -> None:
+        """Let an ended session go on: its summary, which knows nothing of that, goes, so that new notes are owed."""
+        with self.writing() as db:
+            db.execute(KEEP_REPLACED[0], [session_id])
+            db.execute("DELETE FROM summaries WHERE session_id = ?", [session_id])
+            db.execute("UPDATE sessions SET state = 'open', ended_at = NULL WHERE id = ?", [session_id])
+
     def want_notes(self, session_id: str) -> None:
         """Let a session be owed a summary (an import may come without)."""
         with self.writing() as db:

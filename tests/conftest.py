@@ -26,7 +26,8 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No test sees the developer's memory, key or endpoint."""
     for name in (
-        "OPENAI_API_KEY", "OPENAI_BASE_URL", "ASSISTANT_SEARCH_KEY", "ASSISTANT_MODEL", "ASSISTANT_CONTEXT_TOKENS", "ASSISTANT_EMBEDDING",
+        "OPENAI_API_KEY", "OPENAI_BASE_URL", "ASSISTANT_SEARCH_KEY", "ASSISTANT_MODEL", "ASSISTANT_CONTEXT_TOKENS",
+        "ASSISTANT_EMBEDDING",
     ):  # fmt: skip
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("ASSISTANT_HOME", str(tmp_path / "home"))

@@ -1,6 +1,7 @@
-"""Writes docs/faults.md from what an endpoint does at each fault: python -m tests.faults_table
+"""Writes docs/faults.md from what happens at each fault: python -m tests.faults_table
 
-Each fault is played by the scripted server, to every request, and what came of it is a row.
+Each fault of an endpoint is played by the scripted server, to every request, and what came of it is a row. Those of
+tools are in tool_faults.py.
 """
 
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from assistant.asking import MARKS
 from assistant.llm import Endpoint
 from assistant.reply import Reply
 from memory.errors import Failure
+from tests import tool_faults
 from tests.endpoints import HELLO
 from tests.scripted import (
     Answer,
@@ -124,7 +126,8 @@ FAULTS = (
     Fault("the end: error, before a word", Answer("", finish="error")),
     Fault("the end: error, after some words", Answer(HALF, finish="error")),
     Fault("the deadline, before the answer", Answer("Late.", delay_s=0.3), asked={"deadline_s": 0.1}),
-    Fault("the deadline, after some words", Answer(HALF, endless=": ping"), asked={"deadline_s": 0.6}),
+    # Long enough for a busy machine to read the words: importing openai counts, too.
+    Fault("the deadline, after some words", Answer(HALF, endless=": ping"), asked={"deadline_s": 3.0}),
     Fault("the deadline, in a pause that was asked for", rate_limited("60"), asked={"deadline_s": 0.1}),
 )
 
@@ -168,7 +171,7 @@ def outcome(endpoint: Endpoint, fault: Fault) -> tuple[str, int, int]:
 
 def page() -> str:
     """The whole document."""
-    return HEAD + "\n".join(rows()) + "\n"
+    return HEAD + "\n".join(rows()) + "\n" + tool_faults.section()
 
 
 if __name__ == "__main__":

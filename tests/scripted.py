@@ -198,11 +198,15 @@ class ScriptedServer:
             raise self.faults[0]
 
 
+_HELD: list[socket.socket] = []
+
+
 def unused_url() -> str:
-    """A base URL on loopback at which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{probe.getsockname()[1]}/v1"
+    """A base URL on loopback at which nobody listens. The port stays taken: another test run must not get it."""
+    held = socket.socket()
+    held.bind(("127.0.0.1", 0))
+    _HELD.append(held)
+    return f"http://127.0.0.1:{held.getsockname()[1]}/v1"
 
 
 @pytest.fixture(name="server")

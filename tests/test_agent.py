@@ -13,7 +13,7 @@ import pytest
 
 from assistant.acting import NOT_ANSWERED, Acted, Acting
 from assistant.agent import Event, Events, Limit, last_words, respond
-from assistant.approval import Approve, Decision, Wanted, allow_all
+from assistant.approval import Approve, Decision, Wanted
 from assistant.asking import INTERRUPTED, Asking
 from assistant.errors import ContextOverflow, Interrupted, LimitReached, Paused, RateLimited
 from assistant.llm import Endpoint
@@ -50,6 +50,11 @@ def nap(seconds: float) -> str:
     """Sleep for some seconds."""
     time.sleep(seconds)
     return f"slept {seconds}"
+
+
+def allow_all(wanted: Sequence[Wanted]) -> list[Decision]:
+    """Let everything run."""
+    return [Decision(True, "allowed") for _ in wanted]
 
 
 @dataclass

@@ -483,6 +483,87 @@ def test_a_prompt_that_was_too_long_is_sent_once_more_and_smaller(
     assert said(hear(chat, "Still there?")) == "word " * 100
 
 
+def test_the_retry_fits_the_window_that_the_endpoint_names_and_so_does_the_rest_of_the_session(
+    apps: Apps, server: ScriptedServer, counter: Counter, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = apps(context_tokens=32_000, helpers=0)
+    chat = app.chat()
+    with caplog.at_level(logging.INFO, "assistant"):
+        for number in range(12):
+            server.enqueue("word " * 150)
+            hear(chat, f"Question {number}: " + "text " * 500)
+        server.default = bounded(counter, 4096)
+        hear(chat, "And now?")
+        before = len(server.bodies)
+        for number in range(6):
+            hear(chat, f"Later {number}: " + "text " * 500)
+    assert len(server.bodies) == before + 6, "no later request is refused"
+    assert max(counted(counter, body) for body in server.bodies[before - 1 :]) <= 3072, "a quarter is the reply's"
+    assert caplog.text.count("is 4096 tokens, as its endpoint says") == 1
+
+
+def test_a_first_message_that_is_too_long_is_shortened_to_what_the_endpoint_holds(
+    app: App, server: ScriptedServer, counter: Counter
+) -> None:
+    server.default = bounded(counter, 4096)
+    assert said(hear(app.chat(), "text " * 20_000)) == "Yes."
+    assert len(server.bodies) == 2
+
+
+def test_a_bound_of_the_reply_beyond_the_window_is_lowered_and_the_prompt_left_alone(
+    apps: Apps, server: ScriptedServer, counter: Counter
+) -> None:
+    app = apps(context_tokens=32_000, max_tokens=60_000, helpers=0)
+    server.default = bounded(counter, 4096)
+    assert said(hear(app.chat(), "Hello!")) == "Yes."
+    refused, accepted = server.bodies
+    assert refused["max_tokens"] > 4096 >= accepted["max_tokens"] + counted(counter, accepted)
+    assert accepted["messages"] == refused["messages"]
+
+
+def test_a_count_that_the_endpoint_tells_in_a_refusal_is_learned(
+    app: App, server: ScriptedServer, counter: Counter
+) -> None:
+    """The window is as large as was believed, but the endpoint counts twice as many tokens."""
+    server.default = bounded(counter, 8192, scale=2)
+    assert said(hear(app.chat(), "text " * 20_000)) == "Yes."
+    assert len(server.bodies) == 2
+    assert app.memory.store.calibration(MODEL) == pytest.approx(2, rel=0.02)
+
+
+def test_a_reply_is_never_bounded_beyond_what_the_model_can_say(apps: Apps, server: ScriptedServer) -> None:
+    app = apps(model="gpt-4o", max_tokens=100_000, helpers=0)
+    server.enqueue("Yes.")
+    hear(app.chat(), "Hello!")
+    assert server.bodies[0]["max_tokens"] == 16_384
+
+
+def test_notes_are_written_within_the_window_that_the_endpoint_names(
+    app: App, server: ScriptedServer, counter: Counter
+) -> None:
+    session = talk(app.memory, *(f"My number {number} is {number * 7919}. " + "text " * 60 for number in range(60)))
+    notes = json.dumps({"note": "The user has many numbers."})
+    server.default = bounded(counter, 4096, notes)
+    app.write_notes(app.memory, session)
+    sizes = [counted(counter, body) for body in server.bodies]
+    assert sizes[0] > 4096
+    assert max(sizes[1:]) <= 4096
+
+
+def bounded(counter: Counter, window: int, text: str = "Yes.", scale: int = 1) -> Any:
+    """An endpoint with a window, which refuses as vLLM and llama.cpp do; `scale` is its tokens for one counted here."""
+
+    def answer(body: Any) -> Any:
+        prompt, reply = counted(counter, body) * scale, body.get("max_tokens", 0)
+        if prompt > window:
+            return refusal(400, f"request ({prompt} tokens) exceeds the available context size ({window} tokens)")
+        if prompt + reply > window:
+            return refusal(400, f"max_tokens={reply} cannot be greater than max_model_len={window}.")
+        return Answer(text, usage=None)
+
+    return answer
+
+
 # ---------------------------------------------------------------------- the model inside
 
 

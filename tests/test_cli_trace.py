@@ -1,9 +1,12 @@
 """`assistant trace` and `assistant usage` as a user runs them."""
 
 import io
+import json
 import shutil
+import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -80,8 +83,6 @@ def test_last_and_turn_choose(traced: Cli, home: Path) -> None:
 
 
 def test_json_is_one_object_a_turn_with_all_words(traced: Cli, home: Path) -> None:
-    import json
-
     told = traced("trace", sessions(home)[0], "--json")
     first, second, *notes = [json.loads(line) for line in told.out.splitlines()]
     assert (first["schema"], first["turn"], first["purpose"]) == ("assistant.trace/1", 1, "turn")
@@ -110,8 +111,6 @@ def test_a_turn_too_many_and_an_imported_session_have_none(traced: Cli, home: Pa
 
 
 def test_a_killed_step_and_an_open_call_say_so(traced: Cli, home: Path) -> None:
-    import sqlite3
-
     with sqlite3.connect(home / "memory.db") as db:
         db.execute("UPDATE receipts SET ms = NULL WHERE seq = (SELECT max(seq) FROM receipts)")
         db.execute("DELETE FROM calls")
@@ -122,8 +121,6 @@ def test_a_killed_step_and_an_open_call_say_so(traced: Cli, home: Path) -> None:
 
 
 def test_a_plan_is_shown_with_its_steps(traced: Cli, home: Path) -> None:
-    import sqlite3
-
     steps = '[{"text": "Look it up", "state": "done", "result": "42"}, {"text": "Tell", "state": "open", "result": ""}]'
     with sqlite3.connect(home / "memory.db") as db:
         ((turn,),) = db.execute("SELECT max(turn) FROM receipts")
@@ -157,9 +154,6 @@ def test_usage_adds_up_whatever_it_is_summed_by(traced: Cli, home: Path, by: str
 
 
 def test_usage_by_day_is_local_and_bounded(cli: Cli, traced: Cli, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import sqlite3
-    import time
-
     with sqlite3.connect(home / "memory.db") as db:
         db.execute("UPDATE receipts SET at = '2026-03-01T23:30:00+00:00'")
         db.execute("UPDATE receipts SET at = '2026-03-03T12:00:00.5+00:00' WHERE seq = 1")

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from assistant.errors import (
     ContextOverflow,
-    KeyRefused,
     ModelError,
     ModelUnreachable,
     RateLimited,
@@ -36,10 +35,7 @@ from tests.scripted import (
     Call,
     Refusal,
     ScriptedServer,
-    bad_key,
     no_schema,
-    no_such_model,
-    quota_used_up,
     rate_limited,
     refusal,
     too_long,
@@ -49,33 +45,19 @@ from tests.scripted import (
 @pytest.mark.parametrize(
     ("answer", "kind", "exit_code", "words"),
     [
-        (bad_key(), KeyRefused, 76, "does not take the key"),
-        (refusal(403, "Not for you."), KeyRefused, 76, "Not for you."),
         (rate_limited("20"), RateLimited, 75, "Try again in 20 s."),
         (rate_limited("Wed, 18 Nov 2026 07:28:00 GMT"), RateLimited, 75, "after Wed, 18 Nov 2026"),
-        (rate_limited(), RateLimited, 75, "Try again later."),
-        (quota_used_up(), RateLimited, 75, "quota"),
         (too_long(), ContextOverflow, 1, "maximum context length"),
-        (no_such_model("m"), ModelError, 1, "The model m is not known at 127.0.0.1"),
-        (Refusal(404, {"detail": "Not Found"}), ModelError, 1, "/v1?"),
-        (refusal(408, "Too slow."), ModelError, 1, "408: Too slow."),
-        (refusal(409, "Busy."), ModelError, 1, "409: Busy."),
-        (refusal(500, "A bug."), ModelError, 1, "500: A bug."),
         (Refusal(503, {"error": "loading model"}), ModelError, 1, "503: loading model"),
-        (Refusal(502, "<html><head><title>502 Bad Gateway</title></head><body>x</body></html>"), ModelError, 1, "Bad"),
         (Refusal(400, "x" * 5000), ModelError, 1, "xxx…"),
-        (Answer(choices=False), ModelError, 1, "without a reply"),
-        (Answer("", raw="{broken"), ModelError, 1, "cannot be read"),
         (Refusal(200, "<html>Welcome to the router</html>"), ModelError, 1, "web page"),
-        (Answer("Never seen", drop_after=1), ModelUnreachable, 77, "broke off"),
-        (Refusal(0, ""), ModelUnreachable, 77, "cannot be reached"),
-        (Answer("", finish=None), ModelUnreachable, 77, "broke off"),
         (Answer("", calls=(Call("a", "{}"),), finish=None), ModelUnreachable, 77, "broke off"),
     ],
 )
 def test_each_error_has_its_meaning(
     server: ScriptedServer, endpoint: Endpoint, answer: Any, kind: type[Failure], exit_code: int, words: str
 ) -> None:
+    """Beside those of the table below."""
     server.enqueue(answer)
     failure = failure_of(endpoint)
     assert type(failure) is kind
@@ -145,6 +127,7 @@ def test_what_passes_is_answered_when_it_is_sent_again(server: ScriptedServer, f
             400,
             "'max_tokens' is too large: 2000. This model's maximum context length is 4096 tokens, and your...",
         ),
+        (400, "max_tokens=15000 cannot be greater than max_model_len=4096. Please request fewer output tokens."),
         (400, "The decoder prompt (length 9000) is longer than the maximum model length of 8192."),
         (400, "The input (9000 tokens) is longer than the model's context length (8192 tokens)."),
         (422, "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096. Given: 5000"),
@@ -174,6 +157,74 @@ def test_each_wording_of_a_prompt_that_is_too_long_is_known(status: int, told: s
     fault = Fault("refused", told, told, status)
     assert is_overflow(fault)
     assert not is_transient(fault)
+
+
+@pytest.mark.parametrize(
+    ("told", "window", "prompt"),
+    [
+        (
+            "This model's maximum context length is 8192 tokens. However, your messages resulted in 9000 tokens.",
+            8192,
+            9000,
+        ),
+        (
+            "maximum context length is 4096 tokens. However, you requested 4500 tokens (3500 in the messages, 1000 in the "
+            "completion).",
+            4096,
+            3500,
+        ),
+        (
+            "Input tokens exceed the configured limit of 272,000 tokens. Your messages resulted in 509,178 tokens.",
+            272_000,
+            509_178,
+        ),
+        ("Request too large for m on tokens per min (TPM): Limit 30000, Requested 40000.", 30_000, None),
+        ("request (9000 tokens) exceeds the available context size (8192 tokens)", 8192, 9000),
+        ("{'type': 'exceed_context_size_error', 'n_prompt_tokens': 9000, 'n_ctx': 8192}", 8192, 9000),
+        (
+            "This model's maximum context length is 4096 tokens. However, your prompt contains at least 4097 input tokens, "
+            "which exceeds this limit. (parameter=input_tokens, value=4097)",
+            4096,
+            None,
+        ),
+        ("max_tokens=15000 cannot be greater than max_model_len=4096. Please request fewer output tokens.", 4096, None),
+        (
+            "'max_tokens' is too large: 2000. This model's maximum context length is 4096 tokens and your request has 3000 "
+            "input tokens",
+            4096,
+            3000,
+        ),
+        ("The decoder prompt (length 9000) is longer than the maximum model length of 8192.", 8192, None),
+        ("The input (9000 tokens) is longer than the model's context length (8192 tokens).", 8192, 9000),
+        (
+            "maximum context length of 8192 tokens. You requested a total of 9000 tokens: 8000 tokens from the input "
+            "messages and 1000 tokens for the completion.",
+            8192,
+            8000,
+        ),
+        ("`inputs` tokens + `max_new_tokens` must be <= 4096. Given: 5000 `inputs` tokens", 4096, 5000),
+        ("the model is loaded with context length of only 4096 tokens", 4096, None),
+        ("Prompt contains 40000 tokens, too large for model with 32768 maximum context length", 32_768, 40_000),
+        ("prompt is too long: 205000 tokens > 200000 maximum", 200_000, 205_000),
+        ("input length and `max_tokens` exceed context limit: 199000 + 20000 > 200000", 200_000, None),
+        (
+            "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).",
+            1_048_576,
+            1_200_000,
+        ),
+        ("too many tokens: total number of tokens in the prompt cannot exceed 4081 - received 4292", 4081, None),
+        ("This model's maximum prompt length is 131072 but the request contains 140000 tokens.", 131_072, 140_000),
+        ("Your request exceeded model token limit: 8192", 8192, None),
+        ("the input length exceeds the context length", None, None),
+        ("too many tokens: size limit exceeded by 19296 tokens.", None, None),
+        ("The context length is 3.", None, None),
+        ("The context length is 100.", None, None),
+    ],
+)
+def test_the_numbers_in_an_overflow_are_read(told: str, window: int | None, prompt: int | None) -> None:
+    error = failure(Fault("refused", told, f"Error code: 400 - context length {told}", 400), "u", "h", {"model": "m"})
+    assert isinstance(error, ContextOverflow)
+    assert (error.window, error.prompt) == (window, prompt)
 
 
 @pytest.mark.parametrize(

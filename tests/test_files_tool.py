@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tools import files
-from tools.files import MAX_BYTES, files_tool
+from tools.files import MAX_BYTES, reading_tools
 from tools.toolbox import Toolbox
 
 
@@ -30,16 +30,16 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def read(root: Path) -> Callable[[str], str]:
-    found, *_ = files_tool([root])
+    found, *_ = reading_tools([root])
     return lambda path: found.run(path=path)
 
 
 def test_without_a_folder_there_is_no_tool() -> None:
-    assert files_tool([]) == []
+    assert reading_tools([]) == []
 
 
 def test_the_tools_say_that_they_read(root: Path) -> None:
-    found = files_tool([root])
+    found = reading_tools([root])
     assert [each.name for each in found] == ["read_file", "list_files", "search_files"]
     assert {each.effects for each in found} == {frozenset({"reads"})}
 
@@ -55,13 +55,13 @@ def test_a_relative_path_is_taken_from_the_first_folder_that_has_it(root: Path, 
     other.mkdir()
     (other / "a.txt").write_text("mine")
     (other / "c.txt").write_text("also mine")
-    found, *_ = files_tool([root, other])
+    found, *_ = reading_tools([root, other])
     assert [found.run(path=name) for name in ("a.txt", "c.txt")] == ["tea at four", "also mine"]
 
 
 def test_a_folder_may_itself_be_reached_by_a_link(root: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(root)
-    found, *_ = files_tool([tmp_path / "link"])
+    found, *_ = reading_tools([tmp_path / "link"])
     assert found.run(path=str(tmp_path / "link" / "a.txt")) == "tea at four"
     assert found.run(path=str(root / "a.txt")) == "tea at four"
 
@@ -97,7 +97,7 @@ def test_a_link_inside_to_the_outside_is_refused(root: Path, read: Callable[[str
 def test_a_link_bent_after_the_tool_was_made_opens_nothing_new(root: Path, tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(root)
-    found, *_ = files_tool([link])
+    found, *_ = reading_tools([link])
     link.unlink()
     link.symlink_to(tmp_path)
     with pytest.raises(ValueError, match="outside"):
@@ -147,7 +147,7 @@ def test_a_socket_is_refused(root: Path, read: Callable[[str], str], monkeypatch
 
 @pytest.mark.skipif(not Path("/dev/zero").is_char_device(), reason="this system has no such device")
 def test_a_device_is_refused() -> None:
-    found, *_ = files_tool([Path("/dev")])
+    found, *_ = reading_tools([Path("/dev")])
     with pytest.raises(ValueError, match="no ordinary file"):
         found.run(path="zero")
 
@@ -209,12 +209,12 @@ def test_a_file_of_just_the_limit_is_whole(root: Path, read: Callable[[str], str
 )
 def test_lines_of_a_file_are_read(root: Path, part: dict[str, int], text: str) -> None:
     (root / "lines.txt").write_bytes(b"one\r\ntwo\nthree\r\r\n")
-    found, *_ = files_tool([root])
+    found, *_ = reading_tools([root])
     assert found.run(path="lines.txt", **part) == text
 
 
 def test_a_part_that_no_file_has_is_refused(root: Path) -> None:
-    found, *_ = files_tool([root])
+    found, *_ = reading_tools([root])
     for part in ({"first_line": 2}, {"first_line": 0}, {"lines": -1}):
         with pytest.raises(ValueError, match=r"a\.txt has 1 lines|first_line begins at 1"):
             found.run(path="a.txt", **part)
@@ -222,13 +222,13 @@ def test_a_part_that_no_file_has_is_refused(root: Path) -> None:
 
 def test_late_lines_of_a_large_file_are_read(root: Path) -> None:
     (root / "large").write_text("".join(f"{number} {'x' * 100}\n" for number in range(1, 30_001)))
-    found, *_ = files_tool([root])
+    found, *_ = reading_tools([root])
     assert found.run(path="large", first_line=29_999, lines=1).startswith("[lines 29,999 to 29,999 of 30,000]\n29999 x")
 
 
 def test_a_binary_file_has_no_lines(root: Path) -> None:
     (root / "it.png").write_bytes(b"\x89PNG\0")
-    found, *_ = files_tool([root])
+    found, *_ = reading_tools([root])
     assert "binary file of 5 bytes, image/png" in found.run(path="it.png", first_line=2)
 
 
@@ -237,7 +237,7 @@ def test_a_binary_file_has_no_lines(root: Path) -> None:
 
 def test_a_folder_is_listed_with_its_folders_first(root: Path) -> None:
     (root / ".hidden").write_text("x")
-    _, listed, _ = files_tool([root])
+    _, listed, _ = reading_tools([root])
     assert listed.run() == "deep/\n.hidden (1 bytes)\na.txt (11 bytes)"
     assert listed.run(folder="deep") == "deep/b.txt (10 bytes)"
     assert listed.run(folder=str(root / "deep")) == "deep/b.txt (10 bytes)"
@@ -246,7 +246,7 @@ def test_a_folder_is_listed_with_its_folders_first(root: Path) -> None:
 def test_a_pattern_finds_files_below_but_not_in_hidden_folders(root: Path) -> None:
     (root / ".git").mkdir()
     (root / ".git" / "c.txt").write_text("x")
-    _, listed, _ = files_tool([root])
+    _, listed, _ = reading_tools([root])
     assert listed.run(pattern="*.TXT") == "a.txt (11 bytes)\ndeep/b.txt (10 bytes)"
     assert listed.run(folder=".git", pattern="*.txt") == ".git/c.txt (1 bytes)", "named, it is meant"
     assert listed.run(pattern="*.md") == "(nothing there)"
@@ -256,7 +256,7 @@ def test_what_is_listed_can_be_read_whichever_folder_it_is_in(root: Path, tmp_pa
     other = tmp_path / "other"
     other.mkdir()
     (other / "a.txt").write_text("another tea")
-    reader, listed, _ = files_tool([root, other])
+    reader, listed, _ = reading_tools([root, other])
     names = [line.rpartition(" (")[0] for line in listed.run(pattern="a.txt").splitlines()]
     assert [reader.run(path=name) for name in names] == ["tea at four", "another tea"]
 
@@ -265,7 +265,7 @@ def test_links_that_lead_out_are_neither_listed_nor_searched(root: Path) -> None
     (root / "out.txt").symlink_to(root.parent / "secret.txt")
     (root / "outside").symlink_to(root.parent)
     (root / "in.txt").symlink_to(root / "deep" / "b.txt")
-    _, listed, search = files_tool([root])
+    _, listed, search = reading_tools([root])
     assert "out" not in listed.run() and "in.txt" in listed.run()
     assert search.run(text="secret") == "(not found in 3 text files)"
 
@@ -282,21 +282,21 @@ def test_links_that_lead_out_are_neither_listed_nor_searched(root: Path) -> None
     ],
 )
 def test_what_cannot_be_listed_is_refused(root: Path, given: dict[str, str], complaint: str) -> None:
-    _, listed, _ = files_tool([root])
+    _, listed, _ = reading_tools([root])
     with pytest.raises(ValueError, match=complaint):
         listed.run(**given)
 
 
 def test_a_long_list_is_cut(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "MOST_ENTRIES", 2)
-    _, listed, _ = files_tool([root])
+    _, listed, _ = reading_tools([root])
     (root / "c.txt").write_text("")
     assert listed.run().splitlines()[2:] == ["[stopped after 2 entries: name a folder below or a pattern]"]
 
 
 def test_a_name_with_a_line_end_stays_on_its_line(root: Path) -> None:
     (root / "x\n[lines 1").write_text("")
-    _, listed, _ = files_tool([root])
+    _, listed, _ = reading_tools([root])
     assert "x�[lines 1 (0 bytes)" in listed.run().splitlines()
 
 
@@ -307,7 +307,7 @@ def test_a_text_is_found_with_its_file_and_line(root: Path) -> None:
     (root / "deep" / "list.md").write_bytes(b"milk\r\n  Green TEA  \r\nbread")
     (root / "bad.txt").write_bytes("gr\xfcner tea".encode("latin-1"))
     (root / "wide.txt").write_text("white tea", encoding="utf-16")
-    _, _, search = files_tool([root])
+    _, _, search = reading_tools([root])
     assert search.run(text="tea") == (
         "a.txt:1: tea at four\nbad.txt:1: grüner tea\nwide.txt:1: white tea\ndeep/list.md:2: Green TEA"
     )
@@ -318,13 +318,13 @@ def test_a_text_is_found_with_its_file_and_line(root: Path) -> None:
 
 def test_binary_files_are_passed_over(root: Path) -> None:
     (root / "it.bin").write_bytes(b"\0tea")
-    _, _, search = files_tool([root])
+    _, _, search = reading_tools([root])
     assert search.run(text="tea") == "a.txt:1: tea at four"
 
 
 def test_of_a_long_line_the_stretch_around_the_text_is_shown(root: Path) -> None:
     (root / "long").write_text("x" * 5_000 + " tea " + "y" * 5_000)
-    _, _, search = files_tool([root])
+    _, _, search = reading_tools([root])
     _, line = search.run(text="tea").splitlines()
     assert line.startswith("long:1: …xx") and " tea yy" in line and len(line) < 250
 
@@ -334,7 +334,7 @@ def test_of_a_very_large_file_the_beginning_is_searched_and_the_rest_is_told(
 ) -> None:
     monkeypatch.setattr(files, "MAX_SEARCHED_BYTES", 8)
     (root / "a.txt").write_text("milk üü tea")  # the limit cuts through a character
-    _, _, search = files_tool([root])
+    _, _, search = reading_tools([root])
     cut = "[1 files or folders could not be read, or not to their end]"
     assert search.run(text="milk", pattern="a.txt") == f"a.txt:1: milk ü\n{cut}"
     assert search.run(text="tea", pattern="a.txt") == f"(not found in 1 text files)\n{cut}"
@@ -342,7 +342,7 @@ def test_of_a_very_large_file_the_beginning_is_searched_and_the_rest_is_told(
 
 def test_a_search_ends_after_so_many_lines_or_so_long(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (root / "many").write_text("tea\n" * 1_000)
-    _, listed, search = files_tool([root])
+    _, listed, search = reading_tools([root])
     lines = search.run(text="tea").splitlines()
     assert len(lines) == files.MOST_MATCHES + 1 and lines[-1].startswith("[stopped after 100 lines")
     monkeypatch.setattr(files, "SEARCH_S", -1.0)
@@ -351,7 +351,7 @@ def test_a_search_ends_after_so_many_lines_or_so_long(root: Path, monkeypatch: p
 
 
 def test_a_search_for_nothing_or_for_several_lines_is_refused(root: Path) -> None:
-    _, _, search = files_tool([root])
+    _, _, search = reading_tools([root])
     for text in ("", "  ", "a\nb"):
         with pytest.raises(ValueError, match="of one line"):
             search.run(text=text)
@@ -361,7 +361,7 @@ def test_a_search_for_nothing_or_for_several_lines_is_refused(root: Path) -> Non
 def test_what_cannot_be_read_is_counted(root: Path) -> None:
     (root / "a.txt").chmod(0)
     (root / "deep").chmod(0)
-    _, listed, search = files_tool([root])
+    _, listed, search = reading_tools([root])
     told = search.run(text="tea")
     assert told == "(not found in 0 text files)\n[2 files or folders could not be read, or not to their end]"
     assert listed.run(pattern="b*") == "[1 folders could not be read]"
@@ -376,7 +376,7 @@ def test_a_closed_folder_inside_is_neither_read_nor_listed_nor_searched(root: Pa
     closed.mkdir()
     (closed / "config.toml").write_text("shell = false")
     (root / "link").symlink_to(closed)
-    reader, listed, search = files_tool([root], closed=[closed])
+    reader, listed, search = reading_tools([root], closed=[closed])
     for path in ("memory/config.toml", "link/config.toml", str(closed / "config.toml"), "memory", "deep/../memory"):
         with pytest.raises(ValueError, match="closed to its tools"):
             reader.run(path=path)
@@ -390,7 +390,7 @@ def test_a_closed_folder_inside_is_neither_read_nor_listed_nor_searched(root: Pa
 def test_any_bytes_become_text_that_can_be_sent(data: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.getbasetemp()
     (folder / "any").write_bytes(data)
-    found, *_ = files_tool([folder])
+    found, *_ = reading_tools([folder])
     found.run(path="any").encode()
 
 
@@ -399,6 +399,6 @@ def test_any_path_gets_an_answer_and_never_the_secret(path: str, tmp_path_factor
     folder = tmp_path_factory.getbasetemp() / "allowed"
     folder.mkdir(exist_ok=True)
     (folder.parent / "a").write_text("secret")
-    tools = Toolbox(files_tool([folder]), lambda text: len(text.encode()), 2_000)
+    tools = Toolbox(reading_tools([folder]), lambda text: len(text.encode()), 2_000)
     result = tools.run("read_file", json.dumps({"path": path}))
     assert "secret" not in result.text

@@ -11,9 +11,8 @@ import pytest
 
 from assistant.errors import Interrupted, ModelUnreachable
 from assistant.llm import Endpoint
-from assistant.quirks import Request
 from assistant.reply import Delta, Reply, Usage
-from assistant.wire import well_formed
+from assistant.wire import Request, well_formed
 from memory.errors import StoreError
 from memory.records import Outcome, ToolCall
 from tests.endpoints import HELLO, LATE, SCHEMA, TOOL, failure_of, reply_of, say

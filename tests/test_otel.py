@@ -2,6 +2,9 @@
 
 import json
 import logging
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
@@ -207,8 +210,6 @@ def test_a_collector_that_takes_nothing_is_one_line_in_the_log(
 def test_a_collector_that_hangs_does_not_keep_the_program(
     app: App, server: ScriptedServer, collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import threading
-
     collector.gate = threading.Event()
     monkeypatch.setattr("assistant.telemetry.LINGER_S", 0.01)
     server.enqueue("Hello.")
@@ -225,9 +226,6 @@ def test_whether_the_extra_is_here_is_known(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_telemetry_itself_loads_no_library_before_something_is_sent() -> None:
-    import subprocess
-    import sys
-
     code = "import sys, assistant.telemetry; print(sorted({'opentelemetry', 'requests'} & set(sys.modules)))"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"

@@ -3,12 +3,13 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from tests.conftest import Run
 from tools.own import Loaded, load
-from tools.tool import EFFECTS
+from tools.tool import EFFECTS, sound, tool
 from tools.toolbox import Toolbox
 
 GOOD = '''
@@ -189,9 +190,15 @@ def test_a_path_that_is_none_is_told(tmp_path: Path) -> None:
     assert nobody.startswith("~nobody-of-that-name/x: ")
 
 
-def test_an_interrupt_is_no_fault_of_the_file(write: Write) -> None:
+def test_the_owner_can_stop_a_file_that_does_not_end(write: Write) -> None:
+    text = "import signal, time\nsignal.raise_signal(signal.SIGINT)\ntime.sleep(60)\n"
     with pytest.raises(KeyboardInterrupt):
-        load([write("raise KeyboardInterrupt\n")])
+        load([write(text)])
+
+
+def test_what_a_file_prints_is_no_answer(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    load([write('print("loaded")\n')])
+    assert capsys.readouterr() == ("", "loaded\n")
 
 
 # ---------------------------------------------------------------------- packages
@@ -236,6 +243,32 @@ def test_an_entry_point_that_fails_is_told(package: Callable[[str, str], None]) 
     assert untyped.startswith("the entry point a (house_of_tests:f): f is no tool: f has no docstring, ")
     assert number.endswith("it gives int, where a function, a Tool or a list is wanted.")
     assert "ModuleNotFoundError" in gone and "AttributeError" in missing
+
+
+@pytest.mark.parametrize(
+    ("made", "problem"),
+    [
+        ("Tool('a b', 'A.', {}, print)", "a tool needs a name of ASCII letters"),
+        ("Tool('a', '', {}, print)", "a has no description"),
+        ("Tool('a', 'A.', {}, print)", "the parameters of a need properties and required"),
+        ("Tool('a', 'A.', None, print)", "the parameters of a need properties and required"),
+        ("Tool('a', 'A.', {'properties': {'x': {'$ref': 'y'}}, 'required': []}, print)", "a(x) has a schema that tool"),
+        ("Tool('a', 'A.', {'properties': {}, 'required': []}, print, frozenset({'harms'}))", "effects that are none: "),
+    ],
+)
+def test_a_tool_that_a_package_made_by_hand_is_looked_at(
+    made: str, problem: str, package: Callable[[str, str], None]
+) -> None:
+    package(f"from tools.tool import Tool\nmade = {made}\n", "one = house_of_tests:made")
+    (told,) = load([]).problems
+    assert told.startswith("the entry point one (house_of_tests:made): ") and problem in told
+
+
+def test_each_schema_that_is_made_here_passes_there() -> None:
+    def search(query: str, tags: list[dict[str, int]] | None = None, order: Literal["a"] = "a") -> str:
+        """Search."""
+
+    assert sound(tool(search)) is not None
 
 
 def test_the_program_starts_without_looking_for_any(assistant: Run) -> None:

@@ -18,6 +18,7 @@ from assistant.approval import Question
 from assistant.chat import Chat
 from assistant.errors import Paused
 from assistant.limits import Limits, Meter
+from memory import foreign
 from memory.errors import BadInput, StoreError
 from memory.manager import Recalled
 from memory.pending import Pending
@@ -360,6 +361,12 @@ def test_notes_taint_as_messages_do(make: Callable[..., App], table: str) -> Non
     with app.memory.store.writing() as db:
         db.execute(f"UPDATE {table} SET origin = 'tool:web_fetch'")
     assert app.memory.foreign(units) == ["web_fetch"]
+
+
+def test_the_log_of_all_years_is_not_read_for_each_step(make: Callable[..., App]) -> None:
+    store = make().memory.store
+    plan = [row["detail"] for sql in foreign.TABLES.values() for row in store.rows(f"EXPLAIN QUERY PLAN {sql}", ["[]"])]
+    assert plan and not [line for line in plan if line.startswith("SCAN") and "json_each" not in line]
 
 
 # ---------------------------------------------------------------------- the owner's time

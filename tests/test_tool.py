@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tools.tool import Effect, Outside, tool
-from tools.toolbox import Prepared, Toolbox
+from tools.toolbox import Prepared, Toolbox, ToolResult
 
 
 def count_bytes(text: str) -> int:
@@ -203,7 +203,7 @@ def test_arguments_reach_the_function_with_their_types() -> None:
         ("serch", "{}", ["no tool", 'did you mean "search"', "search, echo, ping"]),
         ("echo", '{"text": ', ["not JSON"]),
         ("echo", '{"text": NaN}', ["not JSON", "NaN"]),
-        ("echo", "9" * 5_000, ["not JSON"]),
+        ("echo", "9" * 5_000, ["not JSON", "5,000 digits"]),
         ("echo", "[" * 100_000, ["nested too deeply"]),
         ("echo", '["a"]', ["a list", "one JSON object"]),
         ("echo", "null", ["null", "one JSON object"]),
@@ -212,6 +212,7 @@ def test_arguments_reach_the_function_with_their_types() -> None:
         ("echo", '{"text": 3}', ['"text" must be a string, not 3']),
         ("echo", '{"text": null}', ["a string, not null"]),
         ("ping", '{"a": 1}', ['"a" is unknown', "no arguments"]),
+        ("ping", json.dumps({f"a{n}": 1 for n in range(5_000)}), ['"a9" is unknown', "4,990 more are unknown"]),
         ("search", '{"query": "a", "limit": true}', ['"limit" must be a whole number, not true']),
         ("search", '{"query": "a", "limit": 2.5}', ["a whole number, not 2.5"]),
         ("search", '{"query": "a", "limit": 1e999}', ["a whole number"]),
@@ -242,6 +243,11 @@ class Mute(Exception):
         raise RuntimeError("not even this")
 
 
+class Leaving(Exception):
+    def __str__(self) -> str:
+        raise SystemExit
+
+
 @pytest.mark.parametrize(
     ("error", "text"),
     [
@@ -250,6 +256,7 @@ class Mute(Exception):
         (OSError(), "fails failed: OSError"),
         (RecursionError("deep"), "fails failed: RecursionError: deep"),
         (Mute(), "fails failed: Mute: (its message cannot be shown: RuntimeError)"),
+        (Leaving(), "fails failed: Leaving: (its message cannot be shown: SystemExit)"),
     ],
 )
 def test_a_tool_that_raises_gives_one_line_and_the_trace_is_logged(
@@ -347,6 +354,44 @@ def test_a_preview_that_refuses_is_told_to_the_model() -> None:
     assert (told.text, told.ok) == ("change failed: there is no file", False)
 
 
+def test_a_preview_can_neither_hang_nor_end_the_program() -> None:
+    def change(name: str) -> str:
+        """Change."""
+        return name
+
+    def hangs(name: str) -> str:
+        return name * threading.Event().wait()
+
+    def leaves(name: str) -> str:
+        raise SystemExit(name)
+
+    told = [
+        Toolbox([tool(change, preview=preview, timeout_s=0.02)], count_bytes, 200).prepare("change", '{"name": "x"}')
+        for preview in (hangs, leaves)
+    ]
+    assert [isinstance(one, ToolResult) and (one.text, one.ok) for one in told] == [
+        ("change was given up after 0.02 s; what it had begun may still go on.", False),
+        ("change failed: SystemExit: x", False),
+    ]
+
+
+def test_what_runs_is_what_can_be_shown() -> None:
+    prepared = box(echo, search).prepare("echo", r'{"text": "a\ud83d\u0000b"}')
+    assert isinstance(prepared, Prepared)
+    assert json.loads(prepared.shown) == prepared.arguments == {"text": "a\ufffd\ufffdb"}
+    keyed = box(search).prepare("search", r'{"query": "a", "weights": {"\ud83d": 1}}')
+    assert isinstance(keyed, Prepared) and keyed.arguments["weights"] == {"\ufffd": 1.0}
+
+
+def test_where_the_system_gives_no_more_threads_the_call_is_answered() -> None:
+    before = threading.stack_size(1 << 46)  # more than there is
+    try:
+        result = box(ping).run("ping", "")
+    finally:
+        threading.stack_size(before)
+    assert (result.text, result.ok) == ("ping was not run: can't start new thread.", False)
+
+
 @pytest.mark.parametrize(
     ("effects", "given", "outside"),
     [
@@ -390,14 +435,14 @@ def test_whatever_a_tool_gives_becomes_safe_text(value: object, text: str) -> No
     assert (result.text, result.ok) == (text, True)
 
 
-def test_what_json_cannot_carry_is_a_failure_of_the_tool() -> None:
+def test_a_tool_that_gives_what_json_cannot_carry_has_run_all_the_same() -> None:
     def gives() -> object:
         """Give."""
         return {1, 2}
 
     result = box(gives).run("gives", "")
     assert not result.ok
-    assert "TypeError" in result.text
+    assert result.text.startswith("gives has run, but what it gave cannot be shown: TypeError")
 
 
 def test_a_long_result_keeps_head_and_tail_and_says_what_is_missing() -> None:

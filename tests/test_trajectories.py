@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assistant.trajectories import Call, Expected, Outcome, case_of, differences, read
+from assistant.judging import differences
+from assistant.trajectories import Call, Expected, Outcome, case_of, read
 from memory.importers.jsonl import Refused
 from tests.commands import ROOT, Cli, command_line, rows  # noqa: F401  a fixture
 from tests.scripted import ScriptedServer

@@ -1,5 +1,6 @@
 """A message as a request carries it."""
 
+import json
 import re
 
 import pytest
@@ -33,9 +34,13 @@ def test_a_name_that_endpoints_refuse_is_made_one_they_take() -> None:
     assert [call["function"]["name"] for call in wire["tool_calls"]] == ["functions_clock", "_"]
 
 
+NO_PARSER_TAKES = ("NaN", "1e999", "9" * 5_000, r'"\ud83d"', "[" * 20_000)
+
+
 @pytest.mark.parametrize(
     ("written", "sent"),
-    [("", "{}"), ('{"a": 1}', '{"a": 1}'), ('{"a": ', '{"not_json": "{\\"a\\": "}'), ("[1]", '{"not_json": "[1]"}')],
+    [("", "{}"), ('{"a": 1}', '{"a": 1}'), ('{"a": ', '{"not_json": "{\\"a\\": "}'), ("[1]", '{"not_json": "[1]"}')]
+    + [(f'{{"a": {each}}}', json.dumps({"not_json": f'{{"a": {each}}}'})) for each in NO_PARSER_TAKES],
 )
 def test_arguments_are_sent_back_as_an_object(written: str, sent: str) -> None:
     wire = to_wire(say("assistant", "", tool_calls=(ToolCall("c", "t", written),)))

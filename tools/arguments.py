@@ -5,11 +5,13 @@ All that is wrong is told at once, so that the model can mend its call.
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
 SHOWN_CHARACTERS = 60
+SHOWN_NAMES = 10  # that are unknown; to look for the one that was meant takes time for each
 
 _WORDS = {
     "string": "a string",
@@ -19,6 +21,10 @@ _WORDS = {
     "array": "a list",
     "object": "an object",
 }
+
+
+# What neither SQLite's functions nor UTF-8 can carry.
+_UNSAFE = re.compile(r"[\x00\ud800-\udfff]")
 
 
 class RefusedError(ValueError):
@@ -32,7 +38,7 @@ def checked(tool: str, parameters: Mapping[str, Any], text: str) -> dict[str, An
     """
     given, known = _object(tool, text), parameters["properties"]
     problems = [f'"{name}" is missing' for name in parameters["required"] if name not in given]
-    problems += [f'"{quoted(name)}" is unknown{similar(name, known)}' for name in given if name not in known]
+    problems += _unknown([name for name in given if name not in known], known)
     values = {}
     for name in [name for name in given if name in known]:
         try:
@@ -44,9 +50,14 @@ def checked(tool: str, parameters: Mapping[str, Any], text: str) -> dict[str, An
     return values
 
 
+def _unknown(names: Sequence[str], known: Mapping[str, Any]) -> list[str]:
+    told = [f'"{quoted(name)}" is unknown{similar(name, known)}' for name in names[:SHOWN_NAMES]]
+    return told + ([f"{len(names) - SHOWN_NAMES:,} more are unknown"] if len(names) > SHOWN_NAMES else [])
+
+
 def _object(name: str, text: str) -> dict[str, Any]:
     try:
-        found = json.loads(text.strip() or "{}", parse_constant=_no_constant)
+        found = json.loads(text.strip() or "{}", parse_int=_whole, parse_constant=_no_constant)
     except RecursionError:
         raise RefusedError(f"{name} was not run: the arguments are nested too deeply.") from None
     except ValueError as error:
@@ -60,13 +71,24 @@ def _no_constant(text: str) -> object:
     raise ValueError(f"{text} is no JSON number")
 
 
+def _whole(text: str) -> int:
+    """The number. Python reads none of more than 4,300 digits, since that takes ever longer."""
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"a number has {len(text):,} digits") from None
+
+
 def fit(value: Any, schema: Mapping[str, Any], where: str) -> Any:
-    """Return the value as the function wants it, or raise RefusedError. Whole floats are taken as ints."""
+    """Return the value as the function wants it, or raise RefusedError. Whole floats are taken as ints.
+
+    Text is made safe here, so that what runs is what can be shown.
+    """
     if "anyOf" in schema:
         return None if value is None else fit(value, schema["anyOf"][0], where)
     match schema["type"], value:
         case ("string", str()) | ("boolean", bool()):
-            return _chosen(value, schema, where)
+            return _chosen(safe(value) if isinstance(value, str) else value, schema, where)
         case "integer", int() | float() if not isinstance(value, bool) and value == value // 1:
             return _chosen(int(value), schema, where)
         case "number", int() | float() if not isinstance(value, bool) and _is_finite(value):
@@ -75,7 +97,7 @@ def fit(value: Any, schema: Mapping[str, Any], where: str) -> Any:
             return [fit(each, schema["items"], f"{where}[{place}]") for place, each in enumerate(value)]
         case "object", dict():
             inner = schema["additionalProperties"]
-            return {key: fit(each, inner, f'{where}["{quoted(key)}"]') for key, each in value.items()}
+            return {safe(key): fit(each, inner, f'{where}["{quoted(key)}"]') for key, each in value.items()}
     raise RefusedError(f"{where} must be {_wanted(schema)}, not {_shown(value)}")
 
 
@@ -114,6 +136,11 @@ def _shown(value: object) -> str:
     if isinstance(value, list | dict):
         return "a list" if isinstance(value, list) else "an object"
     return quoted(json.dumps(value, ensure_ascii=False, default=repr))
+
+
+def safe(text: str) -> str:
+    """The text with U+FFFD for NUL and for each lone half of a surrogate pair."""
+    return _UNSAFE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def quoted(text: str) -> str:

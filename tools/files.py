@@ -18,7 +18,7 @@ LINE_CHARACTERS = 200  # of a line that matches
 SEARCH_S = 10.0
 
 
-def files_tool(roots: Sequence[Path], closed: Sequence[Path] = ()) -> list[Tool]:
+def reading_tools(roots: Sequence[Path], closed: Sequence[Path] = ()) -> list[Tool]:
     """Return the tools that read in these folders, and in no `closed` one; without a folder there are none.
 
     The folders are resolved once, here: a link that is bent later does not widen what the owner allowed.

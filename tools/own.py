@@ -6,14 +6,23 @@ A fault in one of them is told in a line with its file and line number, and all 
 import inspect
 import sys
 import traceback
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import redirect_stdout
+from functools import partial
 from pathlib import Path
 from types import FunctionType, ModuleType
-from typing import Any, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, get_args
 
-from tools.tool import EFFECTS, Effect, Tool, tool
+from tools.running import Running, message
+from tools.tool import EFFECTS, Effect, Tool, sound, tool
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 GROUP = "assistant.tools"  # of entry points
+LOAD_S = 60.0  # of one file or package: the largest libraries take some seconds
+
+T = TypeVar("T")
 
 
 class Loaded(NamedTuple):
@@ -27,13 +36,16 @@ class _FaultError(Exception):
     """Why something is no tool, in one line that names the place."""
 
 
-def load(paths: Sequence[Path], taken: Collection[str] = ()) -> Loaded:
+def load(paths: Sequence[Path], taken: Collection[str] = (), limit_s: float = LOAD_S) -> Loaded:
     """The tools of these files and folders, and of installed packages. `taken` are the names that are in use.
 
-    Of a folder each *.py in it is read whose name does not begin with "_" or "."; they are run, as any import is.
+    Of a folder each *.py in it is read whose name does not begin with "_" or "."; they are run, as any import is, each
+    for at most `limit_s`. What they print goes to standard error: standard output is for answers.
     """
     loaded, names = Loaded([], []), set(taken)
-    for given in [*_of_paths(paths), *_of_packages()]:
+    with redirect_stdout(sys.stderr):
+        found = [*_of_paths(paths, limit_s), *_of_packages(limit_s)]
+    for given in found:
         if isinstance(given, _FaultError):
             loaded.problems.append(str(given))
         elif given.tool.name in names:
@@ -57,7 +69,7 @@ Found = Iterator[_Given | _FaultError]
 # Files
 
 
-def _of_paths(paths: Sequence[Path]) -> Found:
+def _of_paths(paths: Sequence[Path], limit_s: float) -> Found:
     for path in paths:
         try:
             files = _files(path.expanduser())
@@ -65,7 +77,7 @@ def _of_paths(paths: Sequence[Path]) -> Found:
             yield _FaultError(f"{path}: {error}")
             continue
         for file in files:
-            yield from _of_file(file)
+            yield from _of_file(file, limit_s)
 
 
 def _files(path: Path) -> list[Path]:
@@ -78,11 +90,10 @@ def _files(path: Path) -> list[Path]:
     return [path]
 
 
-def _of_file(path: Path) -> Found:
-    try:
-        module = _run(path)
-    except _FaultError as error:
-        yield error
+def _of_file(path: Path, limit_s: float) -> Found:
+    module = _bounded(partial(_run, path), limit_s, str(path))
+    if isinstance(module, _FaultError):
+        yield module
         return
     found = [each for name, each in vars(module).items() if _is_own(name, each, module)]
     yield from _misstated(path, module, {each.__name__ for each in found})
@@ -90,8 +101,13 @@ def _of_file(path: Path) -> Found:
         yield _made(function, f"{path}, line {_line(function)}", module)
 
 
-def _run(path: Path) -> ModuleType:
-    """The module that a file makes. Raises _FaultError, whatever the file does."""
+def _bounded(run: Callable[[], T | _FaultError], limit_s: float, where: str) -> T | _FaultError:
+    """What anybody's code gives, in bounded time: in a thread, as the tools themselves run."""
+    return Running[T | _FaultError](run, limit_s, lambda why: _FaultError(f"{where} {why}.")).wait()
+
+
+def _run(path: Path) -> ModuleType | _FaultError:
+    """The module that a file makes; or its fault, whatever it does."""
     # No import statement can spell such a name, so the file takes no other module's place.
     module = ModuleType(f"<tools of {path}>")
     module.__file__ = str(path)
@@ -99,19 +115,21 @@ def _run(path: Path) -> ModuleType:
     try:
         exec(compile(path.read_bytes(), str(path), "exec"), vars(module))  # noqa: S102  the owner's own code
     except SyntaxError as error:
-        raise _FaultError(f"{error.filename or path}, line {error.lineno or 1}: {error.msg}.") from error
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # a file may not end the program
-        raise _FaultError(_told(error, path)) from error
+        return _FaultError(f"{error.filename or path}, line {error.lineno or 1}: {error.msg}.")
+    except BaseException as error:  # noqa: BLE001  a file may not end the program
+        return _FaultError(_told(error, path))
     return module
 
 
 def _told(error: BaseException, path: Path) -> str:
     """An exception in one line, with the line of the file that it came from."""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-    said = " ".join(str(error).split())[:200]
-    return f"{path}{f', line {lines[-1]}' if lines else ''}: {type(error).__name__}{f': {said}' if said else ''}."
+    return f"{path}{f', line {lines[-1]}' if lines else ''}: {_kind(error)}."
+
+
+def _kind(error: BaseException) -> str:
+    said = message(error)
+    return f"{type(error).__name__}{f': {said}' if said else ''}"
 
 
 def _is_own(name: str, found: Any, module: ModuleType) -> bool:
@@ -148,26 +166,32 @@ def _table(module: ModuleType | None, constant: str) -> dict[str, Any]:
 # Packages
 
 
-def _of_packages() -> Found:
+def _of_packages(limit_s: float) -> Found:
     """What entry points give: a function, a Tool, or a list of those."""
     from importlib.metadata import entry_points
 
     for entry in sorted(entry_points(group=GROUP), key=lambda one: (one.name, one.value)):
         where = f"the entry point {entry.name} ({entry.value})"
-        try:
-            found = entry.load()
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # noqa: BLE001  a package may not end the program
-            yield _FaultError(f"{where}: {type(error).__name__}: {' '.join(str(error).split())[:200]}.")
-            continue
+        found = _bounded(partial(_imported, entry, where), limit_s, where)
         for each in found if isinstance(found, list | tuple) else [found]:
             yield _offered(each, where)
 
 
+def _imported(entry: "EntryPoint", where: str) -> Any:
+    try:
+        return entry.load()
+    except BaseException as error:  # noqa: BLE001  a package may not end the program
+        return _FaultError(f"{where}: {_kind(error)}.")
+
+
 def _offered(found: Any, where: str) -> _Given | _FaultError:
+    if isinstance(found, _FaultError):
+        return found
     if isinstance(found, Tool):
-        return _Given(found, where)
+        try:
+            return _Given(sound(found), where)
+        except TypeError as error:
+            return _FaultError(f"{where}: {error}.")
     if not isinstance(found, FunctionType):
         return _FaultError(f"{where}: it gives {type(found).__name__}, where a function, a Tool or a list is wanted.")
     return _made(found, where, sys.modules.get(found.__module__))

@@ -67,12 +67,45 @@ def tool(
     another type, variadic or positional only, if a default does not fit its type, or if "Args:" names no parameter.
     """
     name = getattr(function, "__name__", "")
-    if not _NAME.fullmatch(name):
-        raise TypeError(f"a tool needs a name of ASCII letters, digits, _ and -, at most 64; this one has {name!r}")
+    _check_name(name)
     if inspect.iscoroutinefunction(function):
         raise TypeError(f"{name} is a coroutine; a tool is a plain function")
     description, notes = _documented(name, inspect.getdoc(function) or "")
     return Tool(name, description, _parameters(name, function, notes), function, effects, preview, timeout_s)
+
+
+def sound(made: Tool) -> Tool:
+    """A tool that was not made by tool(). Raises TypeError for what a toolbox, or an approval, could not work with."""
+    _check_name(made.name)
+    if not isinstance(made.description, str) or not made.description.strip():
+        raise TypeError(f"{made.name} has no description")
+    if strange := sorted(map(str, set(made.effects) - set(EFFECTS))):
+        raise TypeError(f"{made.name} has effects that are none: {', '.join(strange)}")
+    match made.parameters:
+        case {"properties": Mapping() as properties, "required": list()}:
+            for name, schema in properties.items():
+                if not _is_checked(schema):
+                    raise TypeError(f"{made.name}({name}) has a schema that tool() would not make: {schema}")
+        case _:
+            raise TypeError(f"the parameters of {made.name} need properties and required")
+    return made
+
+
+def _check_name(name: object) -> None:
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise TypeError(f"a tool needs a name of ASCII letters, digits, _ and -, at most 64; this one has {name!r}")
+
+
+def _is_checked(schema: Any) -> bool:
+    """Is it a schema that arguments can be checked against?"""
+    match schema:
+        case {"anyOf": [inner, {"type": "null"}]}:
+            return _is_checked(inner)
+        case {"type": "array", "items": inner} | {"type": "object", "additionalProperties": inner}:
+            return _is_checked(inner)
+        case {"type": kind}:
+            return kind in _JSON_TYPES.values()
+    return False
 
 
 def _documented(name: str, docstring: str) -> tuple[str, dict[str, str]]:
@@ -109,7 +142,7 @@ def _indent(line: str) -> int:
 def _parameters(name: str, function: Callable[..., Any], notes: Mapping[str, str]) -> dict[str, Any]:
     try:
         hints = get_type_hints(function)
-    except NameError as error:
+    except Exception as error:  # a type in quotes is any expression
         raise TypeError(f"{name} has a type that cannot be resolved: {error}") from error
     found = inspect.signature(function).parameters
     if strange := sorted(set(notes) - set(found)):

@@ -7,16 +7,13 @@ call.
 import json
 import logging
 import math
-import re
-import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from queue import Empty, Queue
 from typing import Any
 
-from tools.arguments import RefusedError, checked, quoted, similar
+from tools.arguments import RefusedError, checked, quoted, safe, similar
+from tools.running import Running, message
 from tools.tool import Outside, Tool
 
 log = logging.getLogger(__name__)
@@ -25,9 +22,6 @@ TIMEOUT_S = 60.0
 # Longer results are cut before they are counted: tokenising megabytes takes seconds. Text of more characters
 # a token than this is nearly all blanks.
 CHARACTERS_PER_TOKEN = 8
-REASON_CHARACTERS = 500
-
-_UNSAFE = re.compile(r"[\x00\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,41 +87,56 @@ class Toolbox:
         try:
             called = self._tool(name)
             values = checked(name, called.parameters, arguments)
-            shown = called.preview(**values) if called.preview else _pretty(values)
-            return Prepared(called, values, _safe(shown))
         except RefusedError as error:
             return self._result(str(error), ok=False)
-        except Exception as error:  # noqa: BLE001  tools are anybody's code; it is told and logged
-            return self._failed(name, error)
+        if called.preview is None:
+            return Prepared(called, values, _pretty(values))
+        looking = partial(self._previewed, called, called.preview, values)
+        return Running[Prepared | ToolResult](looking, self._limit_s(called), self._instead(called)).wait()
+
+    def _previewed(self, called: Tool, preview: Callable[..., str], values: Mapping[str, Any]) -> Prepared | ToolResult:
+        try:
+            return Prepared(called, values, safe(preview(**values)))
+        except BaseException as error:  # noqa: BLE001  anybody's code, as the tool itself
+            return self._failed(called, error)
 
     def perform(self, prepared: Prepared) -> ToolResult:
         """Run a prepared call and wait for what it gives."""
-        running = self.begin(prepared)
-        while (result := running.result(math.inf)) is None:
-            pass
-        return result
+        return self.begin(prepared).wait()
 
-    def begin(self, prepared: Prepared, timeout_s: float = math.inf) -> "Running":
+    def begin(self, prepared: Prepared, timeout_s: float = math.inf) -> Running[ToolResult]:
         """Begin a prepared call, which may take `timeout_s`, its tool's own limit, or the toolbox's if it has none.
 
         Only what was shown is run. A ValueError is a tool's own word to the model; of any other exception its type is
         named too.
         """
-        own = self._timeout_s if prepared.tool.timeout_s is None else prepared.tool.timeout_s
-        limit_s = min(timeout_s, own)
-        late = f"{prepared.tool.name} was given up after {limit_s:g} s; what it had begun may still go on."
-        return Running(partial(self._run, prepared), limit_s, self._result(late, ok=False))
+        called = prepared.tool
+        return Running(partial(self._run, prepared), min(timeout_s, self._limit_s(called)), self._instead(called))
+
+    def _limit_s(self, called: Tool) -> float:
+        return self._timeout_s if called.timeout_s is None else called.timeout_s
+
+    def _instead(self, called: Tool) -> Callable[[str], ToolResult]:
+        """Makes the result of a call that gave none."""
+        return lambda why: self._result(f"{called.name} {why}.", ok=False)
 
     def _run(self, prepared: Prepared) -> ToolResult:
         called = prepared.tool
         try:
-            if called.preview and _safe(called.preview(**prepared.arguments)) != prepared.shown:
+            if called.preview and safe(called.preview(**prepared.arguments)) != prepared.shown:
                 return self._result(f"{called.name} was not run: what it would change is not what was shown.", ok=False)
-            given = called.run(**prepared.arguments)
-            outside = called.is_outside or isinstance(given, Outside)
-            return self._result(_text(given), ok=True, outside=outside)
+            return self._given(called, called.run(**prepared.arguments))
         except BaseException as error:  # noqa: BLE001  tools are anybody's code, and may not end the program either
-            return self._failed(called.name, error, outside=called.is_outside)
+            return self._failed(called, error)
+
+    def _given(self, called: Tool, given: object) -> ToolResult:
+        outside = called.is_outside or isinstance(given, Outside)
+        try:
+            return self._result(_text(given), ok=True, outside=outside)
+        except (TypeError, ValueError, RecursionError) as error:
+            # It did its work: a model that takes it for undone would have it done twice.
+            told = f"{called.name} has run, but what it gave cannot be shown: {_reason(error)}"
+            return self._result(told, ok=False, outside=outside)
 
     def _tool(self, name: str) -> Tool:
         for each in self.tools:
@@ -136,55 +145,22 @@ class Toolbox:
         there_are = f"the tools are: {', '.join(self.names)}" if self.names else "there are no tools"
         raise RefusedError(f'There is no tool "{quoted(name)}"{similar(name, self.names)}; {there_are}.')
 
-    def _failed(self, name: str, error: BaseException, outside: bool = False) -> ToolResult:
-        log.debug("the tool %s failed", name, exc_info=True)
-        return self._result(f"{name} failed: {_reason(error)}", ok=False, outside=outside)
+    def _failed(self, called: Tool, error: BaseException) -> ToolResult:
+        log.debug("the tool %s failed", called.name, exc_info=True)
+        return self._result(f"{called.name} failed: {_reason(error)}", ok=False, outside=called.is_outside)
 
     def _result(self, text: str, ok: bool, outside: bool = False) -> ToolResult:
-        return ToolResult(self._capped(_safe(text)), ok, outside)
+        return ToolResult(self._capped(text), ok, outside)
 
     def _capped(self, text: str) -> str:
-        """Return the text, or its head and tail with a note between them, within the limit."""
+        """Return the text made safe, or its head and tail with a note between them, within the limit."""
         kept = min(len(text), self._limit_tokens * CHARACTERS_PER_TOKEN)
-        shown = _cut(text, kept)
+        shown = safe(_cut(text, kept))
         while kept > 0 and (tokens := self._count(shown)) > self._limit_tokens:
             # A little less than the share that would fit: the rest may be denser, and each count costs time.
             kept = int(kept * self._limit_tokens / tokens * 0.95)
-            shown = _cut(text, kept)
+            shown = safe(_cut(text, kept))
         return shown
-
-
-class Running:
-    """A call that runs in a thread of its own. `ms` are the milliseconds that it took, once it has a result.
-
-    Python cannot end a thread. One that hangs is left behind; being a daemon, it does not keep the program from ending.
-    """
-
-    def __init__(self, run: Callable[[], ToolResult], limit_s: float, late: ToolResult) -> None:
-        """Begin. `late` is the result if there is none after `limit_s`."""
-        self._late, self._began, self._limit_s = late, time.monotonic(), limit_s
-        self._done: Queue[tuple[ToolResult, int]] = Queue()
-        self.ms = 0
-        threading.Thread(target=lambda: self._done.put((run(), self._ran_ms())), daemon=True, name="tool").start()
-
-    def _ran_ms(self) -> int:
-        return round((time.monotonic() - self._began) * 1000)
-
-    def result(self, wait_s: float) -> ToolResult | None:
-        """What the call gave, or None where it gave nothing yet after `wait_s`."""
-        left_s = self._began + self._limit_s - time.monotonic()
-        try:
-            # Its own time: it may have been done long before those that were waited for first.
-            found, self.ms = self._done.get(timeout=max(0.0, min(wait_s, left_s, threading.TIMEOUT_MAX)))
-        except Empty:
-            if left_s > wait_s:
-                return None
-            found, self.ms = self._late, self._ran_ms()
-        return found
-
-
-def _safe(text: str) -> str:
-    return _UNSAFE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _pretty(values: Mapping[str, Any]) -> str:
@@ -206,12 +182,7 @@ def _text(value: object) -> str:
 
 def _reason(error: BaseException) -> str:
     """Return an exception as one short line."""
-    try:
-        said = " ".join(str(error).split())[:REASON_CHARACTERS]
-    except Exception as worse:
-        log.debug("a %s cannot be shown", type(error).__name__, exc_info=True)
-        said = f"(its message cannot be shown: {type(worse).__name__})"
-    kind = type(error).__name__
+    kind, said = type(error).__name__, message(error)
     if not said:
         return kind
     return said if isinstance(error, ValueError) else f"{kind}: {said}"

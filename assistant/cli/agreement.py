@@ -5,7 +5,7 @@ import sys
 import click
 
 from assistant import plans
-from assistant.cli.screen import BOLD, awaiting_keys, styled
+from assistant.cli.screen import BOLD, asked, awaiting_keys, styled
 from assistant.cli.terminal import Output
 from assistant.planning import Agree
 from assistant.plans import Steps
@@ -26,21 +26,22 @@ def agreement(output: Output, steps: Steps) -> Steps | None:
         with output.interrupted(), awaiting_keys():
             for line in ("The plan:", *plans.editable(steps).splitlines()):
                 output.note(line)
-            sys.stderr.write(styled("Carry it out? [y]es, [e]dit, [n]o: ", BOLD, sys.stderr))
-            sys.stderr.flush()
-            line = sys.stdin.readline()
+            line = asked(styled("Carry it out? [y]es, [e]dit, [n]o: ", BOLD, sys.stderr))
         word = line.strip().lower()
         if word in ("y", "yes"):
             return steps
         if word in ("n", "no") or not line:
             return None
         if word in ("e", "edit"):
-            steps = edited(steps)
+            try:
+                steps = edited(steps)
+            except click.ClickException as error:  # there is no such editor, or it failed
+                output.error(f"{error.format_message()}. Set EDITOR, or answer otherwise.")
             if not steps:
                 return None
 
 
 def edited(steps: Steps) -> Steps:
-    """The steps as their owner leaves them in $EDITOR; as they were where nothing was saved."""
+    """The steps as their owner leaves them in $EDITOR; as they were where nothing was saved. Raises ClickException."""
     text = click.edit(plans.editable(steps) + EDIT_NOTE)
     return steps if text is None else plans.read(text)

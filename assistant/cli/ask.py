@@ -27,6 +27,7 @@ from assistant.plans import lines
 from assistant.reply import Delta
 from memory.errors import Failure
 from memory.manager import Recalled
+from memory.records import Message
 
 if TYPE_CHECKING:
     from assistant.chat import Chat
@@ -78,12 +79,16 @@ def answer(app: App, output: Output, chat: "Chat", turn: Generator[Event | Recal
 
 
 class Shown:
-    """Shows the events of a turn: the answer's words as they come; on request the model's thoughts, line by line."""
+    """Shows the events of a turn: the answer's words as they come; on request the model's thoughts, line by line.
+
+    What the model says between calls of tools, and of each step of a plan, is a paragraph of its own.
+    """
 
     def __init__(self, output: Output, write: Callable[[str], None], reasoning: bool = False) -> None:
         """`write` takes the answer's words; thoughts are notes beside it."""
         self._output, self._write, self._reasoning = output, write, reasoning
         self._thought = ""
+        self._said = self._ended = False  # whether anything was said so far, and whether its message has ended
 
     def __call__(self, event: Event | Recalled | Plan) -> None:
         """Show an event; what is for the log or for nobody is passed over."""
@@ -91,13 +96,24 @@ class Shown:
             if event.trouble:
                 self._output.note(event.trouble)
         elif isinstance(event, Plan):
+            self._begin_anew()
             self._output.note(lines(event.steps))
         elif isinstance(event, Delta) and event.reasoning:
             self._think(event.text)
         else:
             self._think("\n")
-            if isinstance(event, Delta):
+            if isinstance(event, Delta) and event.text:
+                self._begin_anew()
+                self._said = True
                 self._write(event.text)
+            elif isinstance(event, Message):
+                self._ended = True
+
+    def _begin_anew(self) -> None:
+        if self._said and self._ended:
+            self._write("\n\n")
+            self._said = False
+        self._ended = False
 
     def _think(self, text: str) -> None:
         if not self._reasoning:

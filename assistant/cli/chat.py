@@ -225,6 +225,8 @@ def introduction(app: App) -> str:
         lines.append(f"What is said is remembered, in {app.settings.home} alone.")
     if waiting := sum(row.waits for row in app.memory.pending.all()):
         lines.append(f"Waiting for your approval: {waiting}. See: assistant pending")
+    if left := len(app.memory.unfinished()):
+        lines.append(f"Unfinished: {count(left, 'plan')}. See: assistant pending")
     return "\n".join([*lines, "/help lists commands, Ctrl-D ends."])
 
 

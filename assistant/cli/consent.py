@@ -7,7 +7,7 @@ from typing import IO
 from unicodedata import east_asian_width
 
 from assistant.approval import Answer, AskOwner, Question
-from assistant.cli.screen import BOLD, DIM, GREEN, RED, awaiting_keys, size_of, styled
+from assistant.cli.screen import BOLD, DIM, GREEN, RED, asked, awaiting_keys, size_of, styled
 from assistant.cli.terminal import Output
 from tools.visible import visible
 
@@ -27,12 +27,10 @@ def asker(output: Output, defer: bool) -> AskOwner | None:
 def consent(output: Output, question: Question) -> Answer:
     """Ask until the answer is clear; the end of input is a no. Raises KeyboardInterrupt at Ctrl-C."""
     with output.interrupted(), awaiting_keys():
-        _write(_asked(question))
+        sys.stderr.writelines(line + "\n" for line in _put(question))
         while True:
-            _write([styled(f"{question.name}? {_choices(question)} ", BOLD, sys.stderr)], end="")
-            line = sys.stdin.readline()
+            line = asked(styled(f"{question.name}? {_choices(question)} ", BOLD, sys.stderr))
             if not line:
-                _write([""])
                 return Answer(False, reason=NO_ANSWER)
             if answer := read_answer(line, question.lasting):
                 return answer
@@ -77,7 +75,7 @@ def _parts(line: str, room: int) -> Iterator[str]:
     yield part
 
 
-def _asked(question: Question) -> Iterable[str]:
+def _put(question: Question) -> Iterable[str]:
     effects = f" ({', '.join(question.effects)})" if question.effects else ""
     yield styled(f"The model wants to call {question.name}{effects}.", BOLD, sys.stderr)
     yield styled(f"You are asked because: {question.why}", DIM, sys.stderr)
@@ -86,8 +84,3 @@ def _asked(question: Question) -> Iterable[str]:
 
 def _choices(question: Question) -> str:
     return f"[y]es, [n]o (and why){', [a]lways in this session' if question.lasting else ''}:"
-
-
-def _write(lines: Iterable[str], end: str = "\n") -> None:
-    sys.stderr.write("".join(line + end for line in lines))
-    sys.stderr.flush()

@@ -3,10 +3,12 @@
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import click
 
+from assistant import plans
 from assistant.app import App
 from assistant.cli.ask import answer
 from assistant.cli.consent import asker, shown_lines
@@ -25,15 +27,19 @@ from assistant.cli.terminal import Output
 from assistant.errors import Paused
 from memory.errors import BadInput, Failure, NothingFound
 from memory.pending import Pending, PendingRows, Said
+from memory.plans import PlanRow
 from memory.session import clean, now
 
 
 @click.command()
 @json_option
 def command(as_json: bool) -> None:
-    """List what waits for your approval, whole: exactly what is shown is what would run."""
+    """List what waits for your approval, whole: exactly what is shown is what would run.
+
+    Plans that were stopped, or whose process was killed, are listed as well, with how far they have come.
+    """
     app, output = open_app()
-    found = [row for row in app.memory.pending.all() if row.why]
+    found = [row for row in app.memory.pending.all() if row.why] + [as_pending(one) for one in app.memory.unfinished()]
     if as_json:
         for row in found:
             output.json(as_object(row))
@@ -43,6 +49,14 @@ def command(as_json: bool) -> None:
         output.note("Next: assistant approve ID, or assistant deny ID --reason TEXT")
     else:
         raise NothingFound("Nothing waits for your approval.")
+
+
+def as_pending(plan: PlanRow) -> Pending:
+    """An unfinished plan, as what waits is listed."""
+    steps = plans.from_json(plan.steps)
+    behind = sum(step.state != "open" for step in steps)
+    why = "it was not agreed on" if plan.state == "proposed" else f"it was stopped after {behind} of {len(steps)} steps"
+    return Pending(plan.id, plan.session_id, plan.turn, "plan", plans.lines(steps), why, plan.at)
 
 
 def as_object(row: Pending) -> dict[str, Any]:
@@ -74,7 +88,7 @@ def deciding(decide: F) -> F:
         reasoning_option,
         limit_options(TURN_LIMITS),
         model_option,
-        click.option("--all", "every", is_flag=True, help="All that wait."),
+        click.option("--all", "every", is_flag=True, help="All that wait; unfinished plans are named one by one."),
         click.argument("ids", nargs=-1, metavar="[ID]..."),
     ):
         decide = option(decide)
@@ -84,7 +98,8 @@ def deciding(decide: F) -> F:
 @click.command()
 @deciding
 def approve(ids: tuple[str, ...], every: bool, **flags: Any) -> None:
-    """Say yes to what waits. Once all calls of a turn are decided it goes on, and prints its answer.
+    """Say yes to what waits. Once all calls of a turn are decided it goes on, and prints its answer. An unfinished plan
+    goes on where it stands.
 
     ID is what `assistant pending` lists, or its beginning.
     """
@@ -95,7 +110,8 @@ def approve(ids: tuple[str, ...], every: bool, **flags: Any) -> None:
 @deciding
 @click.option("--reason", default="", metavar="TEXT", help="Why not, for the model to know.")
 def deny(ids: tuple[str, ...], every: bool, reason: str, **flags: Any) -> None:
-    """Say no to what waits. Once all calls of a turn are decided it goes on, and prints its answer.
+    """Say no to what waits. Once all calls of a turn are decided it goes on, and prints its answer. An unfinished plan
+    is ended.
 
     ID is what `assistant pending` lists, or its beginning.
     """
@@ -109,11 +125,15 @@ def decide(said: Said, reason: str, ids: Sequence[str], every: bool, defer: bool
     app, output = open_app(**flags)
     app.log_to_file()
     pending = app.memory.pending
-    chosen = [row for row in pending.all() if row.why] if every else [named(pending, one) for one in ids]
-    if not chosen:
+    unfinished = {plan.id: plan for plan in app.memory.unfinished()}
+    chosen = [row for row in pending.all() if row.why] if every else []
+    chosen += [named(pending, one) for one in ids if one not in unfinished]
+    left = [unfinished[one] for one in dict.fromkeys(ids) if one in unfinished]
+    if not (chosen or left):
         raise NothingFound("Nothing waits for your approval.")
     pending.decide([row.id for row in chosen if row.waits or not every], said, now(), reason)
-    each(output, dict.fromkeys(row.session_id for row in chosen), lambda session: go_on(app, output, session, defer))
+    turns = [partial(go_on, app, output, session, defer) for session in dict.fromkeys(row.session_id for row in chosen)]
+    each(output, [*turns, *(partial(settle, app, output, plan, said, defer) for plan in left)])
 
 
 def named(pending: PendingRows, name: str) -> Pending:
@@ -126,12 +146,12 @@ def named(pending: PendingRows, name: str) -> Pending:
     return found[0]
 
 
-def each(output: Output, sessions: Iterable[str], run: Callable[[str], None]) -> None:
-    """Run for each session, also where one fails. Raises the last failure; those before it are told."""
+def each(output: Output, turns: Iterable[Callable[[], None]]) -> None:
+    """Go on with each turn, also where one fails. Raises the last failure; those before it are told."""
     failed: Failure | None = None
-    for session in sessions:
+    for turn in turns:
         try:
-            run(session)
+            turn()
         except Failure as error:
             if failed:
                 output.error(str(failed))
@@ -142,9 +162,20 @@ def each(output: Output, sessions: Iterable[str], run: Callable[[str], None]) ->
 
 def go_on(app: App, output: Output, session_id: str, defer: bool) -> None:
     """Go on with a session's turn and print its answer. Raises Paused where it waits for more."""
-    left = [row for row in app.memory.pending.of_session(session_id) if row.waits]
+    rows = app.memory.pending.of_session(session_id)
+    left = [row for row in rows if row.waits]
     if left:
         others = ", ".join(row.id for row in left)
         raise Paused(f"The turn waits for {count(len(left), 'other call')}: {others}.", "See `assistant pending`.")
     chat = app.resumed(session_id, asker(output, defer))
-    answer(app, output, chat, chat.go_on())
+    answer(app, output, chat, chat.go_on(rows[0].turn if rows else None))
+
+
+def settle(app: App, output: Output, plan: PlanRow, said: Said, defer: bool) -> None:
+    """Go on with an unfinished plan and print its answer, or end it."""
+    if said == "denied":
+        app.memory.give_up(plan)
+        output.note(f"The plan {plan.id} has ended.")
+        return
+    chat = app.resumed_plan(plan, asker(output, defer))
+    answer(app, output, chat, chat.go_on(plan.turn))

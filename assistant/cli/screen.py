@@ -137,6 +137,24 @@ def awaiting_keys() -> Iterator[None]:
         yield
 
 
+def asked(question: str) -> str:
+    """The line that a person at the terminal answers with; "" at the end of input. Raises KeyboardInterrupt at Ctrl-C.
+
+    Whatever ends it, what is shown next begins a line of its own.
+    """
+    sys.stderr.write(question)
+    sys.stderr.flush()
+    line = ""
+    try:
+        line = sys.stdin.readline()
+    finally:
+        if not line.endswith("\n"):
+            with contextlib.suppress(OSError):  # the terminal is gone
+                sys.stderr.write("\n")
+                sys.stderr.flush()
+    return line
+
+
 @contextlib.contextmanager
 def _keys_shown(wanted: bool) -> Iterator[None]:
     if sys.platform == "win32" or not sys.stdin.isatty():

@@ -25,6 +25,7 @@ from assistant.cli.screen import (
     Area,
     Growing,
     Plain,
+    asked,
     can_redraw,
     say,
     set_in,
@@ -85,12 +86,7 @@ def confirm(question: str) -> bool:
     """Ask before something that cannot be undone; only "y" or "yes" is a yes."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise Failure(f"{question} Nobody can be asked here.", "Add --yes to go ahead without a question.")
-    sys.stderr.write(f"{printable(question)} [y/N] ")
-    sys.stderr.flush()
-    answer = sys.stdin.readline()
-    if not answer:
-        sys.stderr.write("\n")
-    return answer.strip().lower() in {"y", "yes"}
+    return asked(f"{printable(question)} [y/N] ").strip().lower() in {"y", "yes"}
 
 
 class Terminal:
@@ -221,14 +217,17 @@ class Output:
     def answer(self) -> Iterator[Answer]:
         """Show one answer: Markdown that grows in place at a terminal, the text as it is elsewhere.
 
-        What has come stays on the screen when the block is left by an exception, Ctrl-C among them.
+        What has come stays on the screen when the block is left by an exception, Ctrl-C among them. What is printed
+        meanwhile by others, as tools of one's own, is a note and no part of the answer.
         """
-        if not can_redraw(sys.stdout):
-            with self._shown(Plain(sys.stdout, printable if sys.stdout.isatty() else str)) as plain:
-                yield plain
-            return
-        with self._opened(Area(sys.stdout)) as area, self._shown(Growing(area, self._lock)) as growing:
-            yield growing
+        stream = sys.stdout
+        with contextlib.closing(Aside(self.note, stream)) as aside, contextlib.redirect_stdout(aside):
+            if not can_redraw(stream):
+                with self._shown(Plain(stream, printable if stream.isatty() else str)) as plain:
+                    yield plain
+                return
+            with self._opened(Area(stream)) as area, self._shown(Growing(area, self._lock)) as growing:
+                yield growing
 
     @contextlib.contextmanager
     def _shown(self, answer: Plain | Growing) -> Iterator[Answer]:
@@ -329,6 +328,30 @@ class Output:
             say(text, style)
             if self._area:
                 self._area.draw(lines)
+
+
+class Aside(io.TextIOBase):
+    """Standard output while an answer has the true one: each line that is printed becomes a note."""
+
+    def __init__(self, note: Callable[[str], None], stream: TextIO) -> None:
+        self._note, self._stream, self._rest = note, stream, ""
+        self._lock = threading.Lock()
+
+    def write(self, text: str) -> int:
+        """Note the lines that are whole now."""
+        with self._lock:
+            *lines, self._rest = (self._rest + text).split("\n")
+        for line in filter(str.strip, lines):
+            self._note(line)
+        return len(text)
+
+    def isatty(self) -> bool:
+        """Whether the true one is a terminal."""
+        return self._stream.isatty()
+
+    def close(self) -> None:
+        """Note what has no line's end. What comes later is noted still: a thread may have kept hold of it."""
+        self.write("\n")
 
 
 class Progress:

@@ -8,8 +8,9 @@ from assistant.app import App
 from assistant.cli.eval_ import told_bad
 from assistant.cli.options import count
 from assistant.cli.terminal import Output
+from assistant.judging import differences, shown
 from assistant.rehearsal import rehearsed
-from assistant.trajectories import Case, Outcome, differences, read, shown
+from assistant.trajectories import Case, Outcome, read
 from memory.errors import BadInput, NothingFound
 from memory.records import Spent
 from tools.arguments import similar
