@@ -1,11 +1,12 @@
 """The calls of one step: checked, looked at for repeats, approved, and run; those that change nothing run together."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from assistant.approval import Approve, Decision, Wanted
 from assistant.asking import Make
 from assistant.errors import Interrupted
+from assistant.prompt import unmarked
 from assistant.repeats import Repeats
 from memory.records import Message, ToolCall
 from tools.running import Running
@@ -82,8 +83,8 @@ class Acting:
             yield answer
 
     def _answered(self, acted: Acted) -> Message:
-        self._noted(acted)
-        call, text = acted.call, acted.result.text
+        call, text = acted.call, unmarked(acted.result.text)
+        self._noted(replace(acted, result=replace(acted.result, text=text)))
         return self._make("tool", text, origin=f"tool:{call.name}", name=call.name, tool_call_id=call.id)
 
     def _acted(self, calls: Sequence[ToolCall]) -> Iterator[Acted]:

@@ -103,3 +103,17 @@ def defused(text: str) -> str:
     line = re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", text)
     line = re.sub(r"<(?=[\w|｜/<]|\s*/?\s*memory)", "‹", line, flags=re.IGNORECASE)
     return re.sub(r"\[(?=/?[A-Z_]+\])", "［", line)
+
+
+# The marks of the usual chat templates. A local server reads them in a tool's result as if its template had set them:
+# a page could end its own message, and begin one of the system. All else stays, since results are code and files, too.
+_ANGLED = re.compile(
+    r"<(?=[|｜][^\s<>]{1,80}[|｜]>|</?SYS>>|/?(?:s|bos|eos|pad|unk|sop|think|tools|tool_calls?|tool_results?"
+    r"|tool_response|(?:start|beginning|end)_of_\w{1,40}|extra_id_\d+)>)"
+)
+_SQUARE = re.compile(r"\[(?=\|\w{1,40}\|\]|/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_[A-Z]+|ARGS|gMASK)\])")
+
+
+def unmarked(text: str) -> str:
+    """A tool's result in which a chat template's marks are broken up, as in `defused`."""
+    return _SQUARE.sub("［", _ANGLED.sub("‹", text))

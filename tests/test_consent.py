@@ -121,8 +121,10 @@ def test_the_question_while_an_answer_is_drawn(tmp_path: Path) -> None:
         assert "reason='too long')]] echo False" in person.wait_for("echo False"), "and hidden again while it is drawn"
         assert "always" not in person.wait_for("(and why):")
         person.type("\x03")
-        person.wait_for("[[stopped]]")
+        assert "^C\r\n" in person.wait_for("[[stopped]]"), "what follows begins a line of its own"
         person.wait_for("(and why):")
+        person.type("ye\x04\x04")
+        assert "ye\r\n" in person.wait_for("(and why):")
         person.type("\x04")
         person.wait_for("allowed=False")
 

@@ -168,8 +168,8 @@ def test_each_wording_of_a_prompt_that_is_too_long_is_known(status: int, told: s
             9000,
         ),
         (
-            "maximum context length is 4096 tokens. However, you requested 4500 tokens (3500 in the messages, 1000 in the "
-            "completion).",
+            "maximum context length is 4096 tokens. However, you requested 4500 tokens (3500 in the messages, "
+            "1000 in the completion).",
             4096,
             3500,
         ),
@@ -182,15 +182,15 @@ def test_each_wording_of_a_prompt_that_is_too_long_is_known(status: int, told: s
         ("request (9000 tokens) exceeds the available context size (8192 tokens)", 8192, 9000),
         ("{'type': 'exceed_context_size_error', 'n_prompt_tokens': 9000, 'n_ctx': 8192}", 8192, 9000),
         (
-            "This model's maximum context length is 4096 tokens. However, your prompt contains at least 4097 input tokens, "
-            "which exceeds this limit. (parameter=input_tokens, value=4097)",
+            "This model's maximum context length is 4096 tokens. However, your prompt contains at least 4097 input "
+            "tokens, which exceeds this limit. (parameter=input_tokens, value=4097)",
             4096,
             None,
         ),
         ("max_tokens=15000 cannot be greater than max_model_len=4096. Please request fewer output tokens.", 4096, None),
         (
-            "'max_tokens' is too large: 2000. This model's maximum context length is 4096 tokens and your request has 3000 "
-            "input tokens",
+            "'max_tokens' is too large: 2000. This model's maximum context length is 4096 tokens and your request has "
+            "3000 input tokens",
             4096,
             3000,
         ),

@@ -504,3 +504,70 @@ def test_decisions_at_the_same_time_do_not_mix(make: Callable[..., App], server:
     assert app.memory.pending.all()[0].begun_at is None
     with pytest.raises(StoreError, match="CHECK"), app.memory.store.writing() as db:
         db.execute("UPDATE pending SET decision = 'maybe'")
+
+
+# ---------------------------------------------------------------------- unfinished plans
+
+PLAN = "1. Work out 6*7\n2. Double it"
+
+
+@pytest.fixture
+def broken_off(shell: Cli, server: ScriptedServer) -> Cli:
+    """The command line, with a plan that the endpoint broke off after its first step."""
+    server.enqueue(PLAN)
+    assert shell("ask", "--plan", "What is twice 6*7?").code == EXIT_WAITS
+    server.enqueue("It is 42.", bad_key())
+    assert shell("approve", "--all").code == 76
+    return shell
+
+
+def test_an_unfinished_plan_is_listed_and_goes_on_where_it_stands(broken_off: Cli, server: ScriptedServer) -> None:
+    (listed,) = map(json.loads, broken_off("pending", "--json").out.splitlines())
+    assert (listed["kind"], listed["id"], listed["decision"]) == ("plan", f"p{listed['turn']}", None)
+    assert listed["shown"] == "[x] 1. Work out 6*7 -> It is 42.\n[ ] 2. Double it"
+    assert "it was stopped after 1 of 2 steps" in broken_off("pending").out
+    assert "Unfinished: 1 plan." in broken_off("chat").err
+    assert broken_off("approve", "--all").code == EXIT_NOTHING, "nobody is asked for it"
+
+    server.enqueue("Twice that is 84.", "84.")
+    ran = broken_off("approve", listed["id"])
+    assert (ran.code, ran.out) == (0, "Twice that is 84.\n\n84.\n")
+    assert "Do step 2" in server.bodies[-2]["messages"][-1]["content"]
+    assert broken_off("pending").code == broken_off("approve", listed["id"]).code == EXIT_NOTHING
+
+
+def test_an_unfinished_plan_is_ended_by_a_no(broken_off: Cli, server: ScriptedServer, home: Path) -> None:
+    asked = len(server.bodies)
+    ran = broken_off("deny", "p1")
+    assert (ran.code, ran.out, ran.err) == (0, "", "The plan p1 has ended.\n")
+    assert rows(home, "SELECT state FROM plans") == [("refused",)]
+    assert broken_off("pending").code == EXIT_NOTHING and len(server.bodies) == asked
+
+
+def test_a_plan_of_an_earlier_turn_waits_and_goes_on_as_that_turn(
+    shell: Cli, make: Callable[..., App], server: ScriptedServer, folder: Path, home: Path
+) -> None:
+    app = make()
+    chat = app.chat(agree=lambda steps: steps)
+    server.enqueue(PLAN, bad_key(), "Hello.", Answer(calls=(writes("sum.txt"),)))
+    with pytest.raises(Exception, match="key"):
+        hear(chat.turn("What is twice 6*7?", planned=True))
+    hear(chat.turn("Hi!"))
+    (plan,) = app.memory.plans.unfinished()
+    with pytest.raises(Paused):
+        hear(chat.go_on(plan.turn))
+    chat.end()
+
+    server.enqueue("It is 42.", "Twice that is 84.", "84.")
+    assert shell("approve", "--all").out.endswith("84.\n")
+    assert (folder / "sum.txt").exists()
+    assert rows(home, "SELECT state FROM plans") == [("done",)]
+
+
+# ---------------------------------------------------------------------- what a person sees
+
+
+def test_what_is_said_between_calls_is_a_paragraph_of_its_own(shell: Cli, server: ScriptedServer) -> None:
+    calculator = Call("calculator", '{"expression": "6*7"}')
+    server.enqueue(Answer("Let me see.", calls=(calculator,)), Answer(calls=(calculator,)), "It is 42.")
+    assert shell("ask", "How much is 6*7?").out == "Let me see.\n\nIt is 42.\n"

@@ -1,16 +1,19 @@
 """A turn by a plan, with a scripted model: what is asked, what is stored, failed steps, pauses and restarts."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from assistant.acting import NOT_ANSWERED
 from assistant.app import App
 from assistant.chat import Chat
 from assistant.errors import LimitReached, Paused, PlanRefused
 from assistant.planning import Plan
 from assistant.plans import Step, Steps, from_json, lines
+from memory.errors import BadInput
 from memory.records import Message
 from tests.conftest import Apps
 from tests.scripted import Answer, Call, ScriptedServer
@@ -232,3 +235,88 @@ def test_a_steps_call_that_waits_keeps_the_plan_waiting(apps: Apps, server: Scri
     assert (tmp_path / "sum.txt").read_text() == "84\n"
     assert states(app) == ["done", "done", "done"]
     assert isinstance(events[-1], Message) and events[-1].content == "84, see sum.txt."
+
+
+# ---------------------------------------------------------------------- after a kill
+
+
+def until_done(events: Iterable[Any], number: int) -> None:
+    """Work on a plan until so many of its steps are done."""
+    for event in events:
+        if isinstance(event, Plan) and sum(step.state == "done" for step in event.steps) == number:
+            return
+
+
+def test_a_plan_whose_process_was_killed_goes_on_though_its_session_has_ended(app: App, server: ScriptedServer) -> None:
+    server.enqueue(PLAN, "It is 42.")
+    chat = Chat(app, agree=yes)
+    events = chat.turn("What is twice 6*7?", planned=True)
+    until_done(events, 1)
+    assert app.memory.unfinished() == [], "it is being worked on"
+    chat.session.let_go()
+    (plan,) = app.memory.unfinished()
+    assert app.memory.close_abandoned() == [chat.session.id]
+    app.memory.extract(chat.session.id)
+
+    resumed = app.resumed_plan(plan)
+    with pytest.raises(BadInput, match="open elsewhere"):
+        app.resumed_plan(plan)
+    with pytest.raises(BadInput, match="being worked on"):
+        app.memory.give_up(plan)
+    server.enqueue("Twice that is 84.", "84.")
+    list(resumed.go_on(plan.turn))
+    assert states(app) == ["done", "done", "done"]
+    assert app.memory.owed("any") == [], "it goes on"
+    resumed.end()
+    (owed,) = app.memory.owed("any")
+    assert owed.id == chat.session.id and app.memory.store.summary(owed.id) is None
+    with pytest.raises(BadInput, match="not what it was"):
+        app.resumed_plan(plan)
+
+
+def test_a_plan_that_was_shown_when_the_process_was_killed_is_approved_as_it_stands(
+    app: App, server: ScriptedServer
+) -> None:
+    def kill(_steps: Steps) -> Steps:
+        raise GeneratorExit
+
+    server.enqueue(PLAN)
+    chat = Chat(app, agree=kill)
+    with pytest.raises(GeneratorExit):
+        planned(chat)
+    chat.session.let_go()
+    (plan,) = app.memory.unfinished()
+    assert plan.state == "proposed"
+    server.enqueue("It is 42.", "Twice that is 84.", "84.")
+    list(app.resumed_plan(plan).go_on(plan.turn))
+    assert states(app) == ["done", "done", "done"]
+
+
+def test_what_ran_when_the_process_was_killed_is_not_run_again(
+    apps: Apps, server: ScriptedServer, tmp_path: Path
+) -> None:
+    app = apps(folders=(str(tmp_path),), approve=("writes=allow",), context_tokens=32_000)
+    write = Call("write_file", json.dumps({"path": "sum.txt", "content": "84\n"}))
+    server.enqueue(PLAN, "It is 42.", Answer(calls=(write,)))
+    chat = Chat(app, agree=yes)
+    events = chat.turn("What is twice 6*7?", planned=True)
+    next(event for event in events if isinstance(event, Message) and event.tool_calls)
+    chat.session.let_go()
+    (plan,) = app.memory.unfinished()
+    server.enqueue("It may be written.", "84.")
+    resumed = app.resumed_plan(plan)
+    list(resumed.go_on(plan.turn))
+    assert ("tool", NOT_ANSWERED) in said(app, resumed)
+    assert not (tmp_path / "sum.txt").exists()
+    assert states(app) == ["done", "done", "done"]
+
+
+def test_an_unfinished_plan_can_be_given_up(app: App, server: ScriptedServer) -> None:
+    server.enqueue(PLAN, "It is 42.")
+    chat = Chat(app, agree=yes)
+    events = chat.turn("What is twice 6*7?", planned=True)
+    until_done(events, 1)
+    chat.session.let_go()
+    (plan,) = app.memory.unfinished()
+    app.memory.give_up(plan)
+    assert states(app)[0] == "refused" and app.memory.unfinished() == []
