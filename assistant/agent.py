@@ -19,7 +19,12 @@ Limit = Callable[[], str]
 
 
 class Ask(Protocol):
-    """One call of the model: Deltas as they come and the Reply; returns the message that it makes."""
+    """One call of the model: Deltas as they come and the Reply; returns the message that it makes.
+
+    `was_cut`: the time was up before the answer's end.
+    """
+
+    was_cut: bool
 
     def __call__(self, reached: str = "") -> Generator[Event, None, Message]:
         """Ask. `reached` is what has run out: then for the best answer without tools, which is marked as such."""
@@ -48,7 +53,7 @@ def respond(ask: Ask, act: Act, limit: Limit, paused: Message | None = None) -> 
     while not (reached := limit()):
         said = yield from ask()
         yield from act(said)
-        if not said.tool_calls:
+        if not said.tool_calls and not ask.was_cut:
             return
     said = yield from ask(reached)
     yield from act(said)

@@ -60,6 +60,7 @@ class Asking:
         """`reminder` stands after the conversation in each request, and is not kept: where a plan has come to."""
         self._window, self._model, self._schemas, self._make = window, model, schemas, make
         self._reminder = reminder
+        self.was_cut = False
 
     def __call__(self, reached: str = "") -> Generator[Delta | Reply | Message, None, Message]:
         """Ask once; see agent.Ask. An interrupt gives what was said so far as a message, marked, and goes on."""
@@ -67,6 +68,7 @@ class Asking:
         mark = f"[stopped by {reached}]" if reached else ""
         try:
             reply = yield from _heard(self._asked(bool(reached)), pieces)
+            self.was_cut = reply.finish == "deadline"
             text = yield from _marked(reply, mark)
             calls = reply.tool_calls if not reached and self._schemas else ()  # a model may call what it was not given
             yield reply

@@ -67,6 +67,10 @@ def closable(events: Iterable[Delta | Reply]) -> Generator[Delta | Reply, None, 
 
 def _ended(scan: "_Scan", reply: Reply) -> Generator[Delta | Reply, None, None]:
     """The last of the text, and the reply. Half a reply has no calls."""
+    if any(call.name in scan.held for call in reply.tool_calls):
+        # Some servers' parsers let the beginning of a call through as text, before they know it for one.
+        yield replace(reply, text=scan.said)
+        return
     is_text = bool(reply.tool_calls) or reply.finish in HALF
     text, calls = (scan.held, ()) if is_text else scan.end(whole=reply.finish != "length")
     if text:

@@ -103,6 +103,9 @@ class Session:
         for event in self.respond(limit, paused):
             self.take(event)
 
+    def seconds(self) -> str:
+        return "the limit of 1 seconds" if any(reply.finish == "deadline" for reply in self.replies) else ""
+
     def steps(self, most: int) -> Limit:
         return lambda: f"the limit of {most} steps" if len(self.replies) >= most else ""
 
@@ -198,6 +201,21 @@ def test_a_limit_is_asked_before_each_step(server: ScriptedServer, session: Sess
     with pytest.raises(LimitReached, match="100 tokens"):
         session.run(limit=tokens)
     assert len(server.bodies) == 3
+
+
+def test_an_answer_that_is_cut_by_the_time_is_kept_and_the_last_call_is_made(
+    server: ScriptedServer, session: Session
+) -> None:
+    def model(messages: Sequence[Message], tools: Any) -> Iterator[Delta | Reply]:
+        return session.endpoint.stream(messages, tools, deadline_s=0.5 if tools else None)
+
+    session.model = model  # type: ignore[method-assign]
+    server.enqueue(Answer("word " * 100, pause_s=0.05), "In short: words.")
+    with pytest.raises(LimitReached, match="1 seconds"):
+        session.run(limit=session.seconds)
+    (_, first), (_, last) = session.said
+    assert first.startswith("word") and first.endswith("[cut off: the time was up]")
+    assert last == "In short: words.\n\n[stopped by the limit of 1 seconds]"
 
 
 # Approval and repeats

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from assistant.prompt import FENCE_CLOSE, FENCE_OPEN, MEMORY_INTRO, TOOLS_NOTE, defused, fenced, system
+from assistant.prompt import FENCE_CLOSE, FENCE_OPEN, MEMORY_INTRO, TOOLS_NOTE, defused, fenced, system, unmarked
 from memory.records import Hit
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -60,6 +60,32 @@ def test_no_stored_text_can_close_the_fence_or_begin_a_line(stored: list[str]) -
 def test_the_marks_of_chat_templates_are_defused_in_any_company(mark: str) -> None:
     for text in (mark, f"a{mark}b", mark * 2, f"<{mark}", f"[{mark}"):
         assert mark not in defused(text)
+
+
+@pytest.mark.parametrize(
+    "mark",
+    """<|im_start|> <|im_end|> <|endoftext|> <|eot_id|> <s> </s> [INST] [/INST] <<SYS>> <</SYS>> <start_of_turn>
+    <end_of_turn> <bos> <｜User｜> <｜begin▁of▁sentence｜> <tool_call> </tool_response> [TOOL_CALLS] [/TOOL_RESULTS]
+    [SYSTEM_PROMPT] <think> </think> [|user|] [gMASK] <sop> <extra_id_0>""".split(),
+)
+def test_a_result_forges_no_mark_of_a_chat_template(mark: str) -> None:
+    for text in (mark, f"a{mark}b", mark * 2, f"<{mark}", f"[{mark}"):
+        assert mark not in unmarked(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "if a <b and c> d: return x[INDEX]",
+        "<div class='a'><span>b</span></div>",
+        "main = f <| g <| h",
+        "let a = [|1; 2|]",
+        "- [TODO] [x] done\n\n</memory>",
+        "template<typename T> std::vector<s_t>",
+    ],
+)
+def test_code_in_a_result_stays_as_it_is(text: str) -> None:
+    assert unmarked(text) == text
 
 
 @pytest.mark.parametrize(

@@ -234,6 +234,24 @@ def test_notes_and_errors_go_to_stderr_with_style_at_a_terminal_only(capsys: pyt
         assert os.read(tty.master, 99) == b"\x1b[31mfailed\x1b[0m\r\n"
 
 
+def test_what_others_print_while_an_answer_comes_is_a_note_and_no_part_of_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with Output().answer() as answer:
+        answer.write("One ")
+        print("from a tool\x1b[2J")
+        answer.write("two.")
+        print("half a line", end="")
+    print("after it")
+    assert capsys.readouterr() == ("One two.\nafter it\n", "from a tool\nhalf a line\n")
+    with terminal_of(40, 10) as tty:
+        with Output().answer() as answer:
+            answer.write("One ")
+            print("from a tool")
+            answer.write("two.")
+        assert tty.shown() == ["from a tool", "One two."]
+
+
 def test_nobody_is_asked_where_nobody_can_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
     with pytest.raises(Failure, match="--yes"):

@@ -250,6 +250,12 @@ def test_a_reply_with_true_calls_stays_as_it_is() -> None:
     assert (shown, reply.text, reply.tool_calls) == (f"I say\n{CALL}", f"I say\n{CALL}", true)
 
 
+def test_the_beginning_of_a_true_call_that_a_server_let_through_is_no_text() -> None:
+    true = (ToolCall("1", "calculator", '{"expression": "17 * 23"}'),)
+    shown, reply = heard(["I look.\n", '```json\n[{"name": "calculator", "arguments'], "tool_calls", true)
+    assert (shown, reply.text, reply.tool_calls) == ("I look.", "I look.", true)
+
+
 def test_without_tools_nothing_is_a_call() -> None:
     events = [Delta(CALL), Reply(CALL, (), "stop", None, "m", "")]
     assert list(with_text_calls(lambda _messages, _tools: iter(events))([], [])) == events

@@ -142,10 +142,10 @@ def asked(question: str) -> str:
 
     Whatever ends it, what is shown next begins a line of its own.
     """
-    sys.stderr.write(question)
-    sys.stderr.flush()
     line = ""
     try:
+        sys.stderr.write(question)
+        sys.stderr.flush()
         line = sys.stdin.readline()
     finally:
         if not line.endswith("\n"):
