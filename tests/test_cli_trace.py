@@ -147,7 +147,9 @@ def test_usage_adds_up_whatever_it_is_summed_by(traced: Cli, home: Path, by: str
     assert (total["cached_tokens"], total["ms"], total["unpriced"]) == (cached, ms, 1)
     for name in ("calls", "prompt_tokens", "unpriced", "ms"):
         assert sum(row[name] for row in found["rows"]) == total[name]
-    assert [row[by] for row in found["rows"]] == sorted({row[by] for row in found["rows"]})
+    by_time = [row[0] for row in rows(home, "SELECT session_id FROM receipts GROUP BY 1 ORDER BY min(at)")]
+    names = [row[by] for row in found["rows"]]
+    assert names == (by_time if by == "session" else sorted(set(names)))
     lines = [line.split("\t") for line in traced("usage", "--by", by).out.splitlines()]
     assert lines[0][0] == by and lines[-1][0] == "sum" and len({len(line) for line in lines}) == 1
     assert "+ 1 of unknown cost" in lines[-1][-2]

@@ -249,7 +249,7 @@ def test_what_others_print_while_an_answer_comes_is_a_note_and_no_part_of_it(
             answer.write("One ")
             print("from a tool")
             answer.write("two.")
-        assert tty.shown() == ["from a tool", "One two."]
+        assert tty.shown() == ["from a tool", "One two.", ""]
 
 
 def test_nobody_is_asked_where_nobody_can_answer(monkeypatch: pytest.MonkeyPatch) -> None:
