@@ -365,10 +365,115 @@ def m005_loop(db: "Database") -> None:
     db.executescript(LOOP)
 
 
+# Trust: what its owner and later notes do to a fact, whose words a message draws on, secrets, and forgetting.
+# The texts of facts never change here either: an edit is a new fact, and the old one points to it.
+TRUST = """
+CREATE TEMP TABLE evidence_kept AS SELECT * FROM evidence;
+CREATE TABLE facts_new (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  id TEXT NOT NULL UNIQUE,
+  session_id TEXT NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
+  text TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  at TEXT NOT NULL,                         -- when it was said
+  valid_from TEXT,                          -- since when it holds
+  until TEXT,                               -- up to when it held; NULL: nothing took its place
+  quote TEXT NOT NULL DEFAULT '',
+  origin TEXT NOT NULL,
+  status TEXT NOT NULL CHECK (status IN ('kept', 'review', 'rejected')),
+  handled INTEGER NOT NULL DEFAULT 0,       -- 1: its owner decided on it; notes that are written again leave it
+  retired_by TEXT,                          -- the id of the fact that took its place
+  same_as TEXT,                             -- the id of the fact that says the same, and stands for both
+  pinned INTEGER NOT NULL DEFAULT 0,
+  tokens INTEGER NOT NULL,                  -- of text
+  forms TEXT
+);
+INSERT INTO facts_new (seq, id, session_id, text, kind, at, valid_from, quote, origin, status, handled, retired_by,
+  pinned, tokens, forms)
+  SELECT seq, id, session_id, text, kind, at, valid_from, quote, origin, status, pinned, retired_by,
+    pinned, tokens, forms FROM facts;
+DROP TABLE facts_fts;
+DROP TABLE evidence;
+DROP TABLE facts;
+ALTER TABLE facts_new RENAME TO facts;
+CREATE INDEX facts_session ON facts (session_id);
+CREATE INDEX facts_at ON facts (at);
+CREATE INDEX facts_retired ON facts (retired_by) WHERE retired_by IS NOT NULL;
+CREATE INDEX facts_same ON facts (same_as) WHERE same_as IS NOT NULL;
+CREATE TABLE evidence (
+  fact INTEGER NOT NULL REFERENCES facts (seq) ON DELETE CASCADE,
+  message INTEGER NOT NULL REFERENCES messages (seq) ON DELETE CASCADE,
+  PRIMARY KEY (fact, message)
+) WITHOUT ROWID;
+INSERT INTO evidence SELECT * FROM evidence_kept;
+DROP TABLE evidence_kept;
+CREATE INDEX evidence_message ON evidence (message);
+CREATE VIRTUAL TABLE facts_fts USING fts5 (text, forms, content='facts', content_rowid='seq',
+  tokenize="porter unicode61 remove_diacritics 2 categories 'L* N* M* Co'");
+CREATE TRIGGER facts_added AFTER INSERT ON facts BEGIN
+  INSERT INTO facts_fts (rowid, text, forms) VALUES (new.seq, new.text, new.forms);
+END;
+CREATE TRIGGER facts_gone AFTER DELETE ON facts BEGIN
+  INSERT INTO facts_fts (facts_fts, rowid, text, forms) VALUES ('delete', old.seq, old.text, old.forms);
+END;
+INSERT INTO facts_fts (facts_fts) VALUES ('rebuild');
+
+CREATE TABLE changes (                      -- what was done to facts; it holds no words of theirs
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  deed INTEGER NOT NULL,                    -- what was done at once has one number, and is undone at once
+  at TEXT NOT NULL,
+  who TEXT NOT NULL,                        -- owner, rules, or the name of a model
+  act TEXT NOT NULL,
+  fact TEXT NOT NULL,                       -- its id
+  other TEXT NOT NULL DEFAULT '',           -- the id of the other fact where there are two
+  before TEXT NOT NULL DEFAULT '{}',        -- JSON: the columns that were changed
+  undone_at TEXT
+);
+CREATE INDEX changes_fact ON changes (fact);
+CREATE INDEX changes_deed ON changes (deed);
+
+-- The tools whose words from outside stood in the window when a message was written, with commas.
+ALTER TABLE messages ADD COLUMN drawn_from TEXT NOT NULL DEFAULT '';
+-- How many secrets were masked in it.
+ALTER TABLE messages ADD COLUMN masked INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE secrets (                      -- messages as they were, where the setting says that they are kept
+  message INTEGER PRIMARY KEY NOT NULL REFERENCES messages (seq) ON DELETE CASCADE,
+  content TEXT NOT NULL,
+  tool_calls TEXT NOT NULL DEFAULT '[]'
+);
+
+CREATE TABLE salts (name TEXT PRIMARY KEY NOT NULL, salt BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE tombstones (                   -- salted digests of what was forgotten, so that it does not come back
+  digest BLOB PRIMARY KEY NOT NULL,
+  at TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE forgets (                      -- deeds of forgetting; they hold no words
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  at TEXT NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('begun', 'deleted', 'done')),
+  plan TEXT NOT NULL DEFAULT '{}',          -- JSON: the rows that are to go, until they are gone
+  needles TEXT NOT NULL DEFAULT '[]',       -- JSON: salted digests of stretches of the text, to look for it on disk
+  receipt TEXT NOT NULL DEFAULT '{}'        -- JSON: what went, and what the scan found
+);
+CREATE TABLE carried (                      -- files made outside the home: exports, backups; out of reach
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  at TEXT NOT NULL,
+  kind TEXT NOT NULL CHECK (kind IN ('export', 'backup')),
+  path TEXT NOT NULL
+);
+"""
+
+
+def m006_trust(db: "Database") -> None:
+    """What is done to facts, whose words messages draw on, secrets, forgetting."""
+    db.executescript(TRUST)
+
+
 MIGRATIONS: tuple[Callable[["Database"], None], ...] = (
     m001_first,
     m002_words,
     m003_embedding_models,
     m004_receipts,
     m005_loop,
+    m006_trust,
 )

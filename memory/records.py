@@ -8,7 +8,7 @@ from typing import Any, Literal
 Role = Literal["system", "user", "assistant", "tool"]
 State = Literal["open", "ended", "summarised", "indexed"]
 FactKind = Literal["fact", "preference", "decision", "task", "person"]
-FactStatus = Literal["kept", "review"]
+FactStatus = Literal["kept", "review", "rejected"]
 HitKind = Literal["summary", "fact", "message"]
 
 # Origins are set by code, never by text. A tool's is "tool:" and its name.
@@ -28,7 +28,8 @@ class ToolCall:
 class Message:
     """One line of a transcript. `at` is aware, in UTC; `tokens` is its cost in a request, framing included.
 
-    `seq` is the store's row number (0: not stored); ids are unique within their session only.
+    `seq` is the store's row number (0: not stored); ids are unique within their session only. `drawn_from` names the
+    tools whose words from outside it may repeat, `masked` is how many secrets were taken out of it.
     """
 
     id: str
@@ -42,6 +43,8 @@ class Message:
     tool_call_id: str | None = None
     tokens: int = 0
     seq: int = 0
+    drawn_from: tuple[str, ...] = ()
+    masked: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,9 @@ class Summary:
 class Fact:
     """One dated statement with the messages it rests on. `quote` stands literally in one of them, or is empty.
 
-    `at` is when it was said, `valid_from` since when it holds. Only status "kept" is shown to a model.
+    `at` is when it was said, `valid_from` since when it holds, `until` up to when it held. Only status "kept" is shown to
+    a model. `retired_by` names the fact that took its place, `same_as` the one that says the same and stands for both.
+    `handled`: its owner decided on it, so notes that are written again leave it as it is.
     """
 
     id: str
@@ -94,6 +99,9 @@ class Fact:
     retired_by: str | None = None
     pinned: bool = False
     tokens: int = 0
+    until: datetime | None = None
+    same_as: str | None = None
+    handled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

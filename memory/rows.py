@@ -52,6 +52,8 @@ def message_row(message: Message) -> dict[str, Any]:
         "origin": message.origin,
         "at": to_text(message.at),
         "tokens": message.tokens,
+        "drawn_from": ",".join(message.drawn_from),
+        "masked": message.masked,
         "forms": forms(message.name, message.content) if message.role in ("user", "assistant") else None,
     }
 
@@ -80,10 +82,13 @@ def fact_row(fact: Fact) -> dict[str, Any]:
         "kind": fact.kind,
         "at": to_text(fact.at),
         "valid_from": to_text(fact.valid_from),
+        "until": to_text(fact.until),
         "quote": fact.quote,
         "origin": fact.origin,
         "status": fact.status,
+        "handled": int(fact.handled),
         "retired_by": fact.retired_by,
+        "same_as": fact.same_as,
         "pinned": int(fact.pinned),
         "tokens": fact.tokens,
         "forms": forms(fact.text),
@@ -110,6 +115,8 @@ def as_message(row: sqlite3.Row | dict[str, Any]) -> Message:
         row["tool_call_id"],
         row["tokens"],
         row["seq"],
+        tuple(filter(None, row["drawn_from"].split(","))),
+        row["masked"],
     )
 
 
@@ -125,5 +132,11 @@ def as_summary(row: dict[str, Any]) -> Summary:
 
 def as_fact(row: dict[str, Any], message_ids: tuple[str, ...]) -> Fact:
     """A row and its evidence as the fact they hold."""
-    times = {"at": from_text(row["at"]), "valid_from": or_none(row["valid_from"]), "pinned": bool(row["pinned"])}
-    return Fact(**{key: row[key] for key in row if key not in ("seq", "forms")} | times, message_ids=message_ids)
+    read = {
+        "at": from_text(row["at"]),
+        "valid_from": or_none(row["valid_from"]),
+        "until": or_none(row["until"]),
+        "pinned": bool(row["pinned"]),
+        "handled": bool(row["handled"]),
+    }
+    return Fact(**{key: row[key] for key in row if key not in ("seq", "forms")} | read, message_ids=message_ids)
