@@ -8,6 +8,7 @@ from assistant.asking import Make
 from assistant.errors import Interrupted
 from assistant.prompt import unmarked
 from assistant.repeats import Repeats
+from memory.masks import MARK
 from memory.records import Message, ToolCall
 from tools.running import Running
 from tools.toolbox import Prepared, Toolbox, ToolResult
@@ -15,6 +16,7 @@ from tools.toolbox import Prepared, Toolbox, ToolResult
 TOGETHER = 8  # calls that run at the same time
 POLL_S = 0.05  # how often a question of a helper, who works in another thread, is looked for
 
+NOT_KEPT = "Not run: a secret stood in its arguments, which was masked and not kept. Ask the user for it again."
 NOT_ANSWERED = "[interrupted: this call may or may not have run]"
 
 
@@ -101,6 +103,8 @@ class Acting:
         """The call as its owner would be asked for it, or what the model is told of it instead."""
         if told := self._watch(call):
             return Acted(call, ToolResult(told, ok=False), "repeated")
+        if MARK in call.arguments:
+            return Acted(call, ToolResult(NOT_KEPT, ok=False), "refused: its secret was not kept")
         prepared = self._toolbox.prepare(call.name, call.arguments)
         if isinstance(prepared, ToolResult):
             return Acted(call, prepared, "not a call")

@@ -17,6 +17,8 @@ from memory.manager import MemoryManager
 from memory.tokens import Counter, encoding_for
 
 if TYPE_CHECKING:
+    import logging
+
     from assistant.approval import AskOwner
     from assistant.chat import Chat
     from assistant.limits import Meter
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from assistant.telemetry import Telemetry
     from memory.embedding import Embedder
     from memory.index import Index
+    from memory.masks import Masking
     from memory.plans import PlanRow
     from memory.session import LiveSession
     from memory.summary import Notes
@@ -37,8 +40,10 @@ if TYPE_CHECKING:
 DEFAULT_LOCAL = "smollm2-135m"
 DEFAULT_REMOTE = "gpt-5-mini"
 LOG_BYTES = 1_000_000
+LOGGED = ("assistant", "memory", "tools")  # the rooms whose lines the log holds
 # What is recalled takes at most this share of a model's window: a small model reads slowly and is easily led astray.
 RECALL_SHARE = 6
+PINNED_SHARE = 8  # of a window, at most, may be pinned facts
 
 Say = Callable[[str], None]
 
@@ -55,6 +60,8 @@ class Choice:
 class App:
     """The parts of one run of the program. `say` tells a person what takes time or was chosen, on stderr."""
 
+    keeps, recalls = True, True  # whether conversations are kept, and whether the memory is read
+
     def __init__(self, settings: Settings, say: Say) -> None:
         self.settings = settings
         self.say = say
@@ -62,6 +69,7 @@ class App:
         self._open = ExitStack()  # what close() lets go of
         self._indexes: dict[str, Index] = {}
         self._told = set[str]()  # what is told once
+        self._log: logging.Handler | None = None
         self._heeded: int | None = None  # the window that the endpoint named when it refused a prompt
 
     @classmethod
@@ -74,7 +82,7 @@ class App:
     @cached_property
     def counter(self) -> Counter:
         """Counts tokens as the chosen model does, which is looked up at the first count: most commands count none."""
-        return Counter(self._encoding, self.settings.home / "cache")
+        return Counter(self._encoding, self.settings.tables)
 
     def _encoding(self) -> str:
         name = self.settings.model or DEFAULT_REMOTE
@@ -88,7 +96,19 @@ class App:
 
     def another_memory(self) -> MemoryManager:
         """A manager for another thread, on the same files and the same indexes."""
-        return MemoryManager(self.settings.home, self.counter, lambda: self.index, older=self.index_of)
+        memory = MemoryManager(
+            self.settings.home, self.counter, lambda: self.index, older=self.index_of, masking=self.masking
+        )
+        memory.plain_vectors = self.settings.plain_vectors
+        memory.review_facts = self.settings.review_facts
+        return memory
+
+    @property
+    def masking(self) -> "Masking":
+        """What is done to texts before they are stored; it counts for one memory."""
+        from memory.masks import Masking
+
+        return Masking(self.settings.mask_secrets, self.settings.keep_secrets, self.say)
 
     @property
     def index(self) -> "Index":
@@ -252,6 +272,10 @@ class App:
             context_tokens = int(window / self.memory.store.calibration(name))
         return min(chosen.recall_tokens, context_tokens // RECALL_SHARE)
 
+    def pinned_budget(self, context_tokens: int) -> int:
+        """The most counted tokens of what is pinned: the setting's, or a share of a model's small window."""
+        return min(self.settings.pinned_tokens, context_tokens // PINNED_SHARE)
+
     def heed_window(self, tokens: int | None) -> bool:
         """Keep to the window that the endpoint names in a refusal, from now on; says whether it is a smaller one."""
         if tokens is None or tokens >= self._window:
@@ -345,6 +369,12 @@ class App:
         tools = offered(self, session, more, self.prompt_tokens(memory)) if usable else []
         return Toolbox(tools, self.counter.text, self.settings.tool_tokens, self.settings.tool_seconds)
 
+    def memory_tools(self, session: "Callable[[], LiveSession]") -> "list[Tool]":
+        """The tools that look into the memory and write into it, for the conversation that `session` gives."""
+        from assistant.memory_tools import memory_tools
+
+        return memory_tools(self.another_memory, session)
+
     def policy(self, tools: Collection[str]) -> "Policy":
         """Which calls of these tools need their owner's yes. What the setting names and nobody offers is told, once."""
         from assistant.policy import Policy
@@ -361,6 +391,15 @@ class App:
         from assistant.chat import Chat
 
         return Chat(self, ask_owner=ask_owner, agree=agree)
+
+    def incognito(self, recalls: bool = False, outside: "Sequence[str]" = ()) -> "App":
+        """The same parts for conversations of which nothing is kept; the memory is read if `recalls`.
+
+        `outside` names whose words from outside a conversation begins with.
+        """
+        from assistant.incognito import IncognitoApp
+
+        return self._open.enter_context(closing(IncognitoApp(self, recalls, outside)))
 
     def resumed(self, session_id: str, ask_owner: "AskOwner | None" = None, agree: "Agree | None" = None) -> "Chat":
         """The conversation of a session that was paused. Raises BadInput where another process is at it."""
@@ -408,10 +447,27 @@ class App:
 
         path = private_file(self.settings.home / "assistant.log")
         handler = RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8")
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-        for room in ("assistant", "memory", "tools"):
+        masked = self.masking.text
+
+        class Masked(logging.Formatter):
+            def format(self, record: logging.LogRecord) -> str:
+                return masked(super().format(record))
+
+        handler.setFormatter(Masked("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        for room in LOGGED:
             logging.getLogger(room).addHandler(handler)
             logging.getLogger(room).setLevel(logging.INFO)
+        self._log = handler
+
+    def stop_log(self) -> None:
+        """Write nothing into the log any more, until `log_to_file` is called again."""
+        import logging
+
+        if self._log:
+            for room in LOGGED:
+                logging.getLogger(room).removeHandler(self._log)
+            self._log.close()
+            self._log = None
 
     def close(self) -> None:
         """Let go of what was opened."""

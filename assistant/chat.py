@@ -4,8 +4,9 @@ A message is committed before anything else happens to it; then the past is aske
 window is trimmed; the model answers, perhaps through tools; and every message is committed as it comes.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Set
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -20,8 +21,9 @@ from assistant.toolset import stop_commands
 from assistant.turn import Shared, Turn, unanswered
 from memory.errors import ContextTooSmall
 from memory.manager import Recalled
-from memory.records import USER, Message
+from memory.records import USER, Fact, Hit, Message
 from memory.session import LiveSession, now
+from memory.units import unit_id
 
 if TYPE_CHECKING:
     from assistant.app import App
@@ -55,8 +57,10 @@ class Chat:
         """The step that is acted on, from which helpers are begun."""
         return self._turn.parent()
 
-    def turn(self, text: str, planned: bool = False) -> Generator[Event | Recalled | Plan]:
+    def turn(self, text: str, planned: bool = False) -> Generator[Event | Recalled | Plan | Fact]:
         """Answer a message: what was recalled for it, then the events of `agent.respond`; if `planned`, by a plan.
+
+        Before these comes the fact that the message asks to remember, where it does; it is kept then.
 
         Raises what the model raises, and LimitReached and Paused; the message is committed all the same. Closing the
         iterator, or Ctrl-C, keeps what was said so far, marked as interrupted.
@@ -65,7 +69,10 @@ class Chat:
         self._app.check_price()
         asked = session.remember(session.make("user", text, origin=USER))
         self._turn = Turn(self._shared, asked.seq, planned)
-        yield self._recall(asked)
+        kept = self._keep_said(asked)
+        if kept:
+            yield kept
+        yield self._recall(asked, {unit_id("f", self._memory.facts.seq(kept.id))} if kept else set())
         yield from self._kept()
 
     def go_on(self, turn: int | None = None) -> Generator[Event | Plan]:
@@ -108,31 +115,54 @@ class Chat:
         if isinstance(event, Message):
             if event.role == "assistant":  # the turn is past the calls that it waited for
                 self._memory.pending.past(self.session.id)
+                event = replace(event, drawn_from=self._turn.drawn_from())
             self._recorder.stored(self.session.remember(event))
         elif isinstance(event, Reply):
             self._turn.budget.heard(event)
 
-    def _recall(self, asked: Message) -> Recalled:
-        """Ask the past, put what it says where the model will read it, and write down what was found."""
-        recalled = self._found(asked.content)
+    def _keep_said(self, asked: Message) -> Fact | None:
+        """Keep what a message asks to remember, as "remember that ...": at once, and whatever the model makes of it."""
+        from memory.asked import to_remember
+
+        found = to_remember(asked.content)
+        return self._memory.note_said(asked, *found) if found else None
+
+    def _pinned(self) -> tuple[Hit, ...]:
+        """What is pinned, for the first system message, which shows it for good."""
+        if self.session.system is not None:
+            return ()
+        return self._memory.pinned(self._app.pinned_budget(self._app.context_tokens(self._memory)))
+
+    def _recall(self, asked: Message, kept: Set[str]) -> Recalled:
+        """Ask the past, put what it says where the model will read it, and write down what was found.
+
+        `kept` are units that say no more than the message.
+        """
+        pinned = self._pinned()
+        told = self._memory.says_no_more(pinned)
+        recalled = self._found(asked.content, kept | told)
         units = [hit.unit for hit in recalled.hits]
         note: Message | None = None
         if self.session.system is None:
-            note = self.session.open_with(prompt.system(now(), recalled.hits, bool(self._shared.toolbox.tools)), units)
+            text = prompt.system(now(), recalled.hits, bool(self._shared.toolbox.tools), pinned)
+            note = self.session.open_with(text, [*units, *told])
         elif units:
             note = self.session.note(prompt.fenced(recalled.hits), units)
-        self._recorder.looked(asked, recalled, note)
+        self._recorder.looked(asked, recalled, note, pinned)
         return recalled
 
-    def _found(self, text: str) -> Recalled:
-        """What the past says that the next request does not show; asked again if its note pushes something out."""
+    def _found(self, text: str, told: Set[str]) -> Recalled:
+        """What the past says that the next request does not show; asked again if its note pushes something out.
+
+        `told` are units that it is about to show, or says anyway.
+        """
         budget = self._app.recall_budget(self._app.context_tokens(self._memory))
         ask = partial(self._memory.recall_for_prompt, text, budget, live=self.session.id)
         stays = self._stays(0)
-        recalled = ask(skip=stays)
+        recalled = ask(skip=stays | told)
         note = self._memory.counter.message("system", prompt.fenced(recalled.hits)) if recalled.hits else 0
         left = self._stays(note)
-        return recalled if left == stays else ask(skip=left)
+        return recalled if left == stays else ask(skip=left | told)
 
     def _stays(self, note: int) -> set[str]:
         """The units that the next request shows with a note of so many tokens; what it has no room for goes now."""

@@ -138,7 +138,7 @@ class _Helper:
         self._recorder = HelperRecorder(self.memory, parent, self.number, app.choice.name, app.prices)
         self._make = MessageMaker(parent.session_id, counter, now)
         self._system = self._make("system", prompt.helper(now()), origin=SYSTEM)
-        self._transcript.append(self._make("user", task, origin=ASSISTANT))
+        self._transcript.append(self._make("user", prompt.unmarked(task), origin=ASSISTANT))
         self._meter.begin()
         try:
             for event in self._loop():

@@ -5,6 +5,7 @@ from contextlib import closing
 from datetime import datetime
 
 from memory.errors import BadInput, Failure
+from memory.foreign import TOOL
 from memory.manager import MemoryManager
 from memory.records import ASSISTANT, USER, Hit, Message, Scope
 from memory.session import LiveSession, now
@@ -44,7 +45,7 @@ def memory_tools(memory: Callable[[], MemoryManager], session: Callable[[], Live
         with closing(memory()) as opened:
             hits = _hits(opened, query, scope, session())
             text = "\n".join([FOUND, *(_line(hit, query) for hit in hits)]) if hits else NOTHING
-            foreign = any(_origin(opened, hit) not in (USER, ASSISTANT) for hit in hits)
+            foreign = any(hit.origin not in (USER, ASSISTANT) or "drawn_from" in hit.why for hit in hits)
         return Outside(text) if foreign else text
 
     def remember(text: str) -> str:
@@ -58,7 +59,7 @@ def memory_tools(memory: Callable[[], MemoryManager], session: Callable[[], Live
         """
         said = _statement(text)
         with closing(memory()) as opened:
-            fact = opened.note(said, _turn_origin(session().transcript))
+            fact = opened.note(said, _origin(session().transcript))
             try:
                 opened.sync(fact.session_id)
             except Failure as error:  # the index, or the endpoint that makes vectors
@@ -110,17 +111,11 @@ def _line(hit: Hit, query: str) -> str:
     if len(text) > PASSAGE_CHARACTERS:
         text = passages.passage(text, words.terms(query), PASSAGE_CHARACTERS)
     whose = hit.origin if hit.kind == "message" else f"{hit.kind}, {hit.origin}"
+    if hit.kind == "message" and (names := hit.why.get("drawn_from")):
+        whose = f"{hit.origin}, drawn from {', '.join(names)}"
+    if changed := hit.why.get("changed"):
+        whose += f"; {changed}"
     return f"- {hit.at.astimezone():%Y-%m-%d} ({whose}): {' '.join(text.split())}"
-
-
-def _origin(memory: MemoryManager, hit: Hit) -> str:
-    """The worst origin behind a hit: what the assistant said in a turn that read a tool's result may repeat that."""
-    if hit.kind != "message" or hit.origin != ASSISTANT:
-        return hit.origin
-    from memory.transcript import spoken
-
-    said = spoken(memory.store.transcript(hit.session_id))
-    return next((one.origin for one in said if one.message.id in hit.message_ids), hit.origin)
 
 
 # Remember
@@ -133,14 +128,7 @@ def _statement(text: str) -> str:
     return said
 
 
-def _turn_origin(transcript: Sequence[Message]) -> str:
-    """The worst origin of what the turn has read, at best the assistant's: that is whose words a note may hold."""
-    from memory.extract import worst
-
-    origins = [ASSISTANT]
-    for message in reversed(transcript):
-        if message.role == "user":
-            break
-        if message.role == "tool":
-            origins.append(message.origin)
-    return worst(origins)
+def _origin(transcript: Sequence[Message]) -> str:
+    """Whose words a note may hold: the assistant's, or those that its last message is drawn from."""
+    said = next((message for message in reversed(transcript) if message.role == "assistant"), None)
+    return f"{TOOL}{said.drawn_from[0]}" if said and said.drawn_from else ASSISTANT

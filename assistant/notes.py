@@ -37,11 +37,19 @@ def write(app: "App", memory: MemoryManager, session_id: str, away: Callable[[],
 def _written(app: "App", memory: MemoryManager, session_id: str, away: Callable[[], bool]) -> Notes:
     """The model's notes; where its window turns out to be smaller than was believed, written anew in smaller parts."""
     try:
-        return memory.summarise(session_id, EndpointWriter(app, memory, session_id, away))
+        return _summarised(app, memory, session_id, away)
     except ContextOverflow as error:
         if not app.heed_window(error.window):
             raise
-        return memory.summarise(session_id, EndpointWriter(app, memory, session_id, away))
+        return _summarised(app, memory, session_id, away)
+
+
+def _summarised(app: "App", memory: MemoryManager, session_id: str, away: Callable[[], bool]) -> Notes:
+    """The model's notes; the same model says what they change of earlier ones, within the same limits."""
+    from memory.deciding import ModelDecide
+
+    writer = EndpointWriter(app, memory, session_id, away)
+    return memory.summarise(session_id, writer, ModelDecide(writer))
 
 
 class EndpointWriter:

@@ -9,19 +9,20 @@ from typing import TYPE_CHECKING, Any
 from assistant.acting import Acted
 from assistant.llm import Ended
 from assistant.models import Prices, cost
-from assistant.prompt import HELPER, LAST_STEP, MEMORY_INTRO, PERSONA, TOOLS_NOTE
+from assistant.prompt import HELPER, LAST_STEP, MEMORY_INTRO, PERSONA, PINNED_INTRO, RECALLED_INTRO, TOOLS_NOTE
 from assistant.references import Basis, Sources, rebuilt, referred
+from assistant.wire import to_bytes
 from memory.deltas import decoded
 from memory.manager import MemoryManager, Recalled
 from memory.receipts import CallRow, Purpose, Receipt
-from memory.records import Message, Outcome
+from memory.records import Hit, Message, Outcome
 from memory.session import LiveSession, now
 
 if TYPE_CHECKING:
     from assistant.delegate import Parent
 
 # What of the program's own words stands between texts of the memory.
-OURS = (PERSONA, TOOLS_NOTE, HELPER, MEMORY_INTRO, LAST_STEP)
+OURS = (PERSONA, TOOLS_NOTE, HELPER, MEMORY_INTRO, PINNED_INTRO, RECALLED_INTRO, LAST_STEP)
 
 
 class TurnRecorder:
@@ -40,12 +41,14 @@ class TurnRecorder:
         self.last = made[-1].seq if made else 0
         self._before: tuple[int, Sequence[Mapping[str, Any]]] | None = None
 
-    def looked(self, asked: Message, recalled: Recalled, note: Message | None) -> None:
-        """Begin a turn: what the past said to its stored user message, and the system message made of it, if any."""
+    def looked(self, asked: Message, recalled: Recalled, note: Message | None, pinned: Sequence[Hit] = ()) -> None:
+        """Begin a turn: what the past said to its stored user message, and the system message made of it, if any.
+
+        `pinned` is what else that message shows.
+        """
         self.go_on(asked.seq)
-        name = self._memory.receipts.looked(
-            asked, recalled.hits, recalled.cut, note.content if note else "", OURS, recalled.gate, recalled.trouble
-        )
+        hits, text = [*recalled.hits, *pinned], note.content if note else ""
+        name = self._memory.receipts.looked(asked, hits, recalled.cut, text, OURS, recalled.gate, recalled.trouble)
         if note:
             self._notes[note.id] = name
 
@@ -61,8 +64,9 @@ class TurnRecorder:
 
         `ours` are texts of the program that may stand in it besides the usual ones: its tools, told in words.
         """
-        stored = [message for message in self._session.transcript if message.seq]
-        basis = Basis(stored, shown, self._notes, [*OURS, *ours], self._before)
+        request, body = _masked(self._memory, request, body)
+        stored = self._session.as_stored(message for message in self._session.transcript if message.seq)
+        basis = Basis(stored, self._session.as_stored(shown), self._notes, [*OURS, *ours], self._before)
         self._step += 1
         seq = _begun(self._memory, request, body, basis, purpose, self._session.id, self.turn, self._step, self._model)
         self._before, self.last = (seq, request["messages"]), seq
@@ -103,6 +107,7 @@ class HelperRecorder:
         self, _shown: Sequence[Message], request: Mapping[str, Any], body: bytes, ours: Collection[str] = ()
     ) -> Ended:
         """Write the receipt of a request: what the helper's last one added to the one before. Raises StoreError."""
+        request, body = _masked(self._memory, request, body)
         basis = Basis((), constants=[*OURS, *ours], before=self._before)
         self._step += 1
         parent = self._parent
@@ -145,6 +150,15 @@ class NotesRecorder:
         self._step += 1
         seq = _begun(self._memory, request, body, basis, "notes", self._session_id, None, self._step, self._model)
         return partial(_ended, self._memory, seq, self._prices)
+
+
+def _masked(memory: MemoryManager, request: Mapping[str, Any], body: bytes) -> tuple[Mapping[str, Any], bytes]:
+    """The request as it may be stored, and its bytes: secrets that the model sees in this turn alone are masked."""
+    messages = memory.store.masking.values(request["messages"])
+    if messages == request["messages"]:
+        return request, body
+    masked = {**request, "messages": messages}
+    return masked, to_bytes(masked)
 
 
 def _ended(memory: MemoryManager, seq: int, prices: Prices | None, outcome: Outcome) -> None:

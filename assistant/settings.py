@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any, get_args
 
 from memory.errors import BadInput
+from memory.files import PROFILES
 
 FILE = "config.toml"
+PROFILE = "ASSISTANT_PROFILE"
+PROFILE_NAME = r"[a-z0-9][a-z0-9_-]{0,31}"
 ENVIRONMENT = {
     "model": "ASSISTANT_MODEL",
     "context_tokens": "ASSISTANT_CONTEXT_TOKENS",
@@ -28,11 +31,23 @@ class Settings:
     """What the owner chose. The texts of the fields are what `assistant config` shows."""
 
     home: Path
+    base: Path | None = None  # of a profile: the home that it lies in
     model: str = field(default="", metadata={"about": "the model that answers; empty: chosen by what is there"})
     base_url: str = field(default="", metadata={"about": "an OpenAI-compatible endpoint, up to and with /v1"})
     api_key: str = field(default="", metadata={"about": "the endpoint's key; from the environment only"})
     context_tokens: int = field(default=0, metadata={"about": "the model's window in tokens; 0: from the model table"})
     recall_tokens: int = field(default=1000, metadata={"about": "room in tokens for what is recalled before a turn"})
+    pinned_tokens: int = field(default=300, metadata={"about": "room in tokens for pinned facts, in every prompt"})
+    mask_secrets: bool = field(
+        default=True,
+        metadata={
+            "about": "keys, passwords and card numbers are masked before anything is stored; false: stored in plain"
+        },
+    )
+    keep_secrets: bool = field(
+        default=False, metadata={"about": "keep messages with what was masked in them, too, in a table apart"}
+    )
+    review_facts: bool = field(default=False, metadata={"about": "every new fact waits for your review"})
     tool_tokens: int = field(default=2000, metadata={"about": "the most tokens of one tool's result"})
     tool_seconds: float = field(default=60.0, metadata={"about": "how long one call of a tool may take"})
     tool_calls: str = field(
@@ -71,17 +86,36 @@ class Settings:
         default="minilm",
         metadata={"about": "what makes vectors: minilm, multilingual (an extra), or endpoint:NAME of /embeddings"},
     )
+    plain_vectors: bool = field(
+        default=False,
+        metadata={"about": "keep vectors of an encrypted memory, in plain; without: recall by words alone"},
+    )
     embedding_base_url: str = field(default="", metadata={"about": "the endpoint for it, where it is not base_url"})
     models_dir: str = field(default="", metadata={"about": "where GGUF files lie; empty: models/ in the home"})
     threads: int = field(default=1, metadata={"about": "processor threads for the embedded model"})
 
     @property
+    def profile(self) -> str:
+        """The profile's name; empty for the base home."""
+        return self.home.name if self.base else ""
+
+    @property
     def weights(self) -> Path:
         """The folder of GGUF files."""
-        return Path(self.models_dir).expanduser() if self.models_dir else self.home / "models"
+        return Path(self.models_dir).expanduser() if self.models_dir else self._shared("models")
+
+    @property
+    def tables(self) -> Path:
+        """The folder of the tokenizers' tables."""
+        return self._shared("cache")
+
+    def _shared(self, name: str) -> Path:
+        """A folder that holds nothing of the owner's: a profile without one of its own uses that of the base home."""
+        own = self.home / name
+        return own if self.base is None or own.exists() else self.base / name
 
 
-NAMES = tuple(one.name for one in fields(Settings) if one.name not in ("home", *SECRETS))
+NAMES = tuple(one.name for one in fields(Settings) if one.name not in ("home", "base", *SECRETS))
 KINDS = {one.name: one.type for one in fields(Settings)}
 EMBEDDINGS = ("minilm", "multilingual")  # the embedding models inside this program
 ENDPOINT = "endpoint:"  # before the name of any other: texts go to an endpoint only where that is said
@@ -101,7 +135,34 @@ FORMS = {
 
 
 def home_folder(environment: Mapping[str, str]) -> Path:
-    """Where all of the owner's data lies: ASSISTANT_HOME, else the platform's folder for user data."""
+    """Where all of the owner's data lies: the base home, or the folder in it of the profile that is chosen.
+
+    Raises BadInput for a profile whose name is none.
+    """
+    base, profile = base_folder(environment), environment.get(PROFILE)
+    return base / PROFILES / profile_name(profile) if profile else base
+
+
+def profile_name(name: str) -> str:
+    """`name`, if a profile may be called so: it becomes the name of a folder. Raises BadInput."""
+    if re.fullmatch(PROFILE_NAME, name):
+        return name
+    raise BadInput(
+        f"{name!r} is no name of a profile.", "It is a word of up to 32 letters a to z, digits, - and _, as in `work`."
+    )
+
+
+def profiles(environment: Mapping[str, str]) -> list[str]:
+    """The names of the profiles that there are, in order."""
+    folder = base_folder(environment) / PROFILES
+    if not folder.is_dir():
+        return []
+    found = [each for each in folder.iterdir() if each.is_dir() and not each.is_symlink()]
+    return sorted(each.name for each in found if re.fullmatch(PROFILE_NAME, each.name))
+
+
+def base_folder(environment: Mapping[str, str]) -> Path:
+    """The base home: ASSISTANT_HOME, else the platform's folder for user data."""
     chosen = environment.get("ASSISTANT_HOME")
     if chosen:
         return Path(chosen).expanduser().absolute()
@@ -117,7 +178,7 @@ def load(
 
     Raises BadInput for a file that is no TOML, an unknown name or a value of the wrong type.
     """
-    home = home_folder(environment)
+    home, base = home_folder(environment), base_folder(environment)
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
     given = {name: environment[var] for name, var in ENVIRONMENT.items() if environment.get(var)}
@@ -126,7 +187,7 @@ def load(
             if value is not None:
                 values[name] = checked(name, value, ENVIRONMENT.get(name, name) if source == "environment" else name)
                 sources[name] = ENVIRONMENT[name] if source == "environment" else source
-    return Settings(home=home, **values), sources
+    return Settings(home=home, base=None if home == base else base, **values), sources
 
 
 def read(path: Path) -> dict[str, Any]:

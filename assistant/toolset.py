@@ -7,7 +7,6 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from assistant.memory_tools import memory_tools
 from assistant.settings import Settings
 from memory.errors import BadInput
 from memory.session import LiveSession
@@ -56,7 +55,7 @@ def _inside(app: "App", session: Session | None) -> Iterator[Tool]:
     yield from (calculator_tool(), clock_tool())
     yield from reading_tools(folders, closed=closed)
     if session:
-        yield from memory_tools(app.another_memory, session)
+        yield from app.memory_tools(session)
     yield from _web(chosen)
     yield from writing_tools(folders, closed=closed)
     if chosen.shell:

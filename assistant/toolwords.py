@@ -5,11 +5,18 @@ calls become its text, in the form asked for, and a tool's result becomes a user
 """
 
 import json
-import re
 from collections.abc import Sequence
 from typing import Any
 
-from assistant.prompt import ANSWER_TOOL, RESULT_CLOSE, RESULT_INTRO, RESULT_OPEN, TOOLS_BY_SCHEMA, TOOLS_IN_WORDS
+from assistant.prompt import (
+    ANSWER_TOOL,
+    RESULT_CLOSE,
+    RESULT_INTRO,
+    RESULT_OPEN,
+    TOOLS_BY_SCHEMA,
+    TOOLS_IN_WORDS,
+    unfenced,
+)
 from assistant.wire import Wire
 
 # By schema to answer is a tool like any. Where the other choice was {"answer": text}, Qwen2.5-Coder-1.5B used a tool
@@ -67,7 +74,7 @@ def _with_system(messages: Sequence[Wire], text: str) -> list[Wire]:
 def _as_text(message: Wire) -> Wire:
     if message["role"] == "tool":
         # No result can close the fence.
-        inside = re.sub(rf"<(?=\s*/?\s*{RESULT_OPEN[1:-1]})", "‹", message["content"], flags=re.IGNORECASE)
+        inside = unfenced(message["content"], RESULT_OPEN[1:-1])
         intro = RESULT_INTRO.format(name=message.get("name", "the tool"))
         return {"role": "user", "content": "\n".join([intro, RESULT_OPEN, inside, RESULT_CLOSE])}
     if calls := message.get("tool_calls"):

@@ -60,6 +60,7 @@ class Turn:
         schemas = self._memory.counter.tools(shared.toolbox.schemas())
         self.budget = Budget(self._app, self._memory, self.meter, schemas, shared.session.window)
         self.desk = Desk(self._asked)
+        self._drawn_from: dict[str, None] = {}
         self._approval = self._deciding()
 
     def events(self) -> Generator[Event | Plan]:
@@ -101,6 +102,14 @@ class Turn:
     def outside(self) -> list[str]:
         """Whose words from outside the model can see."""
         return self._memory.foreign(self._shared.session.shown())
+
+    def drawn_from(self) -> tuple[str, ...]:
+        """The tools whose words from outside the turn has seen: what is said now may repeat them.
+
+        What the window loses within a turn counts on, since a plan made of it stands in later requests.
+        """
+        self._drawn_from |= dict.fromkeys(self._memory.drawn_from(self._shared.session.shown()))
+        return tuple(self._drawn_from)
 
     def _asked(self, question: Question) -> Answer:
         """Ask the owner."""

@@ -79,15 +79,8 @@ def read_lines(reply: str) -> Draft:
 
 def one_line(text: str) -> str:
     """The text in one line, without characters that cannot be seen or stored. Controls come out as \\x1b."""
-    return " ".join(visible(" ".join(text.split())).split())
-
-
-def visible(text: str) -> str:
-    """The text with control characters spelled out and unseen ones (direction, tags, zero width) taken away.
-
-    Line ends are controls too: hand in one line. The joiners that some scripts and emoji need stay.
-    """
-    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", _HIDDEN.sub("", text.replace("\t", " ")))
+    seen = _HIDDEN.sub("", " ".join(text.split()))
+    return " ".join(_CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", seen).split())
 
 
 _THOUGHTS = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL | re.IGNORECASE)  # some models think aloud first

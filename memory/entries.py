@@ -8,6 +8,7 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from memory import words
+from memory.foreign import TOOL
 from memory.records import Scope
 from memory.rows import to_text
 from memory.store import Store
@@ -33,6 +34,9 @@ class Entry(NamedTuple):
     name: str | None = None  # of a message's speaker
     status: str = ""  # of a fact
     valid_from: str | None = None  # of a fact: since when it holds
+    until: str | None = None  # of a fact that another one took the place of: up to when it held
+    same_as: str | None = None  # of a fact: the one that says the same, and stands for both
+    drawn_from: str = ""  # the tools whose words from outside it may repeat, with commas
 
     @property
     def key(self) -> Key:
@@ -40,22 +44,42 @@ class Entry(NamedTuple):
         return self[:2]
 
     @property
+    def replaced(self) -> bool:
+        """Another fact took its place: it is what was so."""
+        return self.until is not None
+
+    @property
     def hidden(self) -> bool:
         """Facts wait for their owner's review where no quote of theirs was found."""
         return self.status == "review"
 
+    @property
+    def quarantined(self) -> bool:
+        """What may repeat words from outside is found by its owner, and never goes into a prompt by itself."""
+        return bool(self.drawn_from)
 
+
+# Of what a tool's name is the origin of; a fact that its owner decided on is the owner's word.
+OF_TOOL = f"substr(source.origin, {len(TOOL) + 1})"
+IS_TOOLS = f"substr(source.origin, 1, {len(TOOL)}) = '{TOOL}'"
+# Up to when a fact held and what stands for it, as far as was known at the time that `_read` puts in for ":known".
+REPLACED = """CASE WHEN retired_by IS NOT NULL AND
+  (:known IS NULL OR coalesce((SELECT at FROM facts WHERE id = source.retired_by), until, '') < :known) THEN
+  coalesce(until, (SELECT at FROM facts WHERE id = source.retired_by), source.at) END"""
+JOINED = """CASE WHEN same_as IS NOT NULL AND
+  (:known IS NULL OR (SELECT at FROM facts WHERE id = source.same_as) < :known) THEN same_as END"""
 COLUMNS = {
-    "m": "source.id, role, name",
-    "s": "'', '', NULL",
-    "f": "'', '', NULL, status, valid_from",
+    "m": f"source.id, role, name, '', NULL, NULL, NULL, CASE WHEN {IS_TOOLS} THEN {OF_TOOL} ELSE source.drawn_from END",
+    "s": f"'', '', NULL, '', NULL, NULL, NULL, CASE WHEN {IS_TOOLS} THEN {OF_TOOL} ELSE '' END",
+    "f": f"'', '', NULL, status, valid_from, {REPLACED}, {JOINED}, "
+    f"CASE WHEN {IS_TOOLS} AND NOT handled THEN {OF_TOOL} ELSE '' END",
 }
 TEXT = {"m": "content", "s": "source.title || ': ' || gist", "f": "text"}
-# What is searched at all: no tool's result, nothing recalled, no fact that another one took the place of.
+# What is searched at all: no tool's result, nothing recalled, no fact that its owner took for wrong.
 SEARCHED = {
     "m": "role IN ('user', 'assistant') AND source.origin <> 'recalled' AND content <> ''",
     "s": "true",
-    "f": "(retired_by IS NULL OR EXISTS (SELECT 1 FROM facts WHERE facts.id = source.retired_by AND facts.at >= ?))",
+    "f": "status <> 'rejected'",
 }
 
 
@@ -74,15 +98,16 @@ def _read(store: Store, kind: str, keys: Collection[Key], scope: Scope | None) -
         return []
     table = words.TABLES[kind]
     where, values = _within(kind, scope) if scope else ("", [])
+    known = to_text(scope.as_of) if scope else None
+    columns = COLUMNS[kind].replace(":known", f"'{known}'" if known else "NULL")
     sql = f"""
-        SELECT '{kind}', source.seq, source.session_id, {TEXT[kind]}, {table.at}, source.origin, tokens, {COLUMNS[kind]}
+        SELECT '{kind}', source.seq, source.session_id, {TEXT[kind]}, {table.at}, source.origin, tokens, {columns}
         FROM {table.rows} AS source {table.join}
         WHERE source.seq IN (SELECT value FROM json_each(?)) {where}"""
     return [Entry(*row) for row in store.rows(sql, [json.dumps(seqs), *values])]
 
 
-def _within(kind: str, scope: Scope) -> tuple[str, list[str | None]]:
+def _within(kind: str, scope: Scope) -> tuple[str, list[str]]:
     """What is searched within a scope, as SQL with its values."""
     bounds, values = words.conditions(scope, words.TABLES[kind].at)
-    known = [to_text(scope.as_of)] if kind == "f" else []
-    return f"AND {SEARCHED[kind]}{bounds}", [*known, *values]
+    return f"AND {SEARCHED[kind]}{bounds}", values

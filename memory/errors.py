@@ -2,7 +2,9 @@
 
 Failure                      1   base of all; the command line prints it and leaves
   NothingFound               3
+  Refused                    4   its owner, or what they chose, does not want it
   StoreError                 1   the SQLite file cannot be opened, read or written
+  Stale                      1   notes rest on what was forgotten while they were written
   IndexUnavailable           1   the vector index is missing, locked or broken; words still work
     IndexBroken              1   its files are lost or broken: building it anew mends that
   ContextTooSmall            1   not even the newest message fits the model's window
@@ -33,8 +35,21 @@ class NothingFound(Failure):
     exit_code = 3
 
 
+class Refused(Failure):
+    """Its owner said no, or what they chose forbids it."""
+
+    exit_code = 4
+
+
 class StoreError(Failure):
     """The SQLite file cannot be opened, read or written."""
+
+
+class Stale(Failure):
+    """Notes rest on what was forgotten while they were written: they are not kept, and stay owed."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, "They are written at the next start.")
 
 
 class IndexUnavailable(Failure):

@@ -32,7 +32,7 @@ def session_object(store: Store, session: Session) -> dict[str, Any]:
         origin="" if session.origin == USER else session.origin,
         model=session.model,
     ) | {
-        "messages": [_message(one) for one in store.transcript(session.id)],
+        "messages": _messages(store.transcript(session.id)),
         **_filled(
             summary=summary and _summary(summary),
             facts=[_fact(one) for one in store.facts_of(session.id)],
@@ -107,6 +107,16 @@ def _filled(**fields: object) -> dict[str, Any]:
     return {key: value for key, value in fields.items() if value}
 
 
+def _messages(transcript: Sequence[Message]) -> list[dict[str, Any]]:
+    """The messages. Of the assistant's after a tool's it is said what they are drawn from, also that it is nothing."""
+    first = next((place for place, one in enumerate(transcript) if one.role == "tool"), len(transcript))
+    told = [one.role == "assistant" and (place > first or one.drawn_from) for place, one in enumerate(transcript)]
+    return [
+        _message(one) | ({"drawn_from": list(one.drawn_from)} if tell else {})
+        for one, tell in zip(transcript, told, strict=True)
+    ]
+
+
 def _message(message: Message) -> dict[str, Any]:
     return {
         "id": message.id,
@@ -145,7 +155,8 @@ def _fact(fact: Fact) -> dict[str, Any]:
         **_filled(quote=fact.quote),
         "origin": fact.origin,
         "status": fact.status,
-        **_filled(valid_from=to_text(fact.valid_from), retired_by=fact.retired_by, pinned=fact.pinned),
+        **_filled(valid_from=to_text(fact.valid_from), until=to_text(fact.until), retired_by=fact.retired_by),
+        **_filled(same_as=fact.same_as, handled=fact.handled, pinned=fact.pinned),
     }
 
 
@@ -192,7 +203,9 @@ def _list(facts: Sequence[Fact]) -> str:
 def _line(fact: Fact) -> str:
     marks = [
         "pinned" if fact.pinned else "",
-        "waits for review" if fact.status == "review" else "",
+        {"review": "waits for review", "rejected": "rejected"}.get(fact.status, ""),
+        f"until {fact.until:%Y-%m-%d}" if fact.until else "",
+        f"the same as {_escaped(fact.same_as)}" if fact.same_as else "",
         f"retired by {_escaped(fact.retired_by)}" if fact.retired_by else "",
     ]
     marked = ", ".join(mark for mark in marks if mark)

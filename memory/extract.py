@@ -10,6 +10,7 @@ from datetime import datetime
 from memory.drafts import one_line
 from memory.grounding import names, same, sentences, telling, terms
 from memory.records import ASSISTANT, IMPORTED, RECALLED, USER, Fact, FactKind, Message, Summary
+from memory.since import begins
 
 EXTRACTED = "extracted"
 TITLE_CHARS = 60
@@ -184,8 +185,8 @@ _BULLET = re.compile(r"^(?:[-*•+#>]+|\d{1,2}[.)])\s+")
 
 
 def _by_owner(message: Message) -> bool:
-    """Is it the owner's, or a named person's in an imported talk? Recalled text is not learned again."""
-    if message.origin == RECALLED or not message.content.strip():
+    """Is it the owner's, or a named person's in an imported talk? Recalled text and a page's are not learned."""
+    if message.origin == RECALLED or message.drawn_from or not message.content.strip():
         return False
     person = message.origin == IMPORTED and message.name and message.role == "assistant"
     return message.role == "user" or bool(person)
@@ -218,12 +219,13 @@ def _fact(session_id: str, sentence: _Sentence) -> Fact:
         fact_id(session_id, sentence.named, [message.id]),
         session_id,
         sentence.named,
-        _kind(sentence.text),
+        kind_of(sentence.text),
         message.at,
         (message.id,),
         sentence.text,
         message.origin,
         "kept" if telling(sentence.text, sentence.text) else "review",
+        begins(sentence.text, message.at) or message.at,
     )
 
 
@@ -236,7 +238,8 @@ def _is_statement(text: str) -> bool:
     return not _REQUEST.match(text) and bool(_FIRST_PERSON.search(text) or _NAME_AND_VERB.match(text))
 
 
-def _kind(text: str) -> FactKind:
+def kind_of(text: str) -> FactKind:
+    """What kind of fact a statement is, by plain rules."""
     return next((kind for kind, rule in _KINDS if rule.search(text)), "fact")
 
 
@@ -244,7 +247,7 @@ def _weight(sentence: _Sentence) -> float:
     """How telling a sentence is: its different words up to a dozen, names, numbers, a known kind."""
     text = sentence.text
     rare = min(12, len(set(terms(text))))
-    return rare + 2 * len(names(text)) + 2 * any(c.isdigit() for c in text) + 3 * (_kind(text) != "fact")
+    return rare + 2 * len(names(text)) + 2 * any(c.isdigit() for c in text) + 3 * (kind_of(text) != "fact")
 
 
 def _gist(said: Sequence[_Sentence]) -> str:

@@ -2,10 +2,14 @@
 
 import contextlib
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from memory.errors import Failure
+
+PROFILES = "profiles"  # in the home the folder of other lives, each a home of its own
+SHARED = ("models", "cache")  # in the home what holds nothing of its owner's
 
 
 def private_folder(path: Path) -> Path:
@@ -23,26 +27,53 @@ def private_folder(path: Path) -> Path:
     return path
 
 
+def own_home(home: Path) -> Path:
+    """Make the home a private folder, and return it. It may be a link itself: that is its owner's choice.
+
+    Raises Failure where the folder is another user's, or a link inside leads out of it: what is written there would
+    land where nobody looks after it. Weights and vocabularies are read-only data, so they may lie elsewhere.
+    """
+    if home.exists() and os.name == "posix" and home.stat().st_uid != os.geteuid():
+        raise Failure(f"{home} belongs to another user.", "Choose another with ASSISTANT_HOME.")
+    private_folder(home)
+    inside = home.resolve()
+    with os.scandir(home) as entries:
+        links = [Path(entry) for entry in entries if entry.is_symlink() and entry.name not in SHARED]
+    for link in links:
+        if not link.resolve().is_relative_to(inside):
+            raise Failure(f"{link} is a link that leads out of the home.", "Put what it points at in its place.")
+    return home
+
+
 def private_file(path: Path) -> Path:
     """Make sure that `path` exists and only its owner may read it, and return it.
 
     What exists is not opened: to close a SQLite file drops the locks of all other connections of the process (POSIX
-    locks), and another process that then thinks itself alone deletes the write-ahead log under them.
+    locks), and another process that then thinks itself alone deletes the write-ahead log under them. Raises Failure
+    for a link, which could lead anywhere.
     """
     private_folder(path.parent)
     try:
         with contextlib.suppress(FileExistsError):
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-        if path.stat().st_mode & 0o077:
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))  # O_EXCL follows no link
+        found = path.lstat()
+        if stat.S_ISLNK(found.st_mode):
+            raise Failure(f"{path} is a link.", "Put the file that it points at in its place.")
+        if found.st_mode & 0o077:
             path.chmod(0o600)
     except OSError as error:
         raise Failure(f"Cannot write {path}: {error.strerror}.", "Check the folder's owner and free space.") from error
     return path
 
 
-def close_to_others(folder: Path) -> None:
-    """Take every right from group and others on all that lies under `folder` (libraries write files of their own)."""
-    for path in [folder, *folder.rglob("*")]:
+def lies_in(home: Path) -> Iterator[Path]:
+    """All that lies in a home, folders among it, but for the homes of other lives."""
+    return (path for path in home.rglob("*") if path.relative_to(home).parts[0] != PROFILES)
+
+
+def close_to_others(home: Path) -> None:
+    """Take every right from group and others on all that lies in a home (libraries write files of their own)."""
+    for path in [home, *lies_in(home)]:
         with contextlib.suppress(FileNotFoundError):
             if not path.is_symlink() and path.stat().st_mode & 0o077:
                 path.chmod(0o700 if path.is_dir() else 0o600)

@@ -10,17 +10,23 @@ from memory.units import parsed
 TOOL = "tool:"
 
 FOREIGN = f"(origin = '{IMPORTED}' OR substr(origin, 1, {len(TOOL)}) = '{TOOL}')"
-# The answers of tools say in the log whether they hold such words; what was recalled says it by its origin.
+# The answers of tools say in the log whether they hold such words, the assistant's own what they are drawn from; what
+# was recalled says it by its origin.
 MESSAGES = f"""
-SELECT CASE role WHEN 'tool' THEN '{TOOL}' || name ELSE origin END FROM messages
+SELECT CASE WHEN drawn_from <> '' THEN drawn_from WHEN role = 'tool' THEN name ELSE origin END FROM messages
 WHERE seq IN (SELECT value FROM json_each(?))
-  AND CASE role WHEN 'tool' THEN EXISTS (SELECT 1 FROM calls WHERE result = messages.seq AND outside) ELSE {FOREIGN} END
+  AND (drawn_from <> '' OR CASE role
+    WHEN 'tool' THEN EXISTS (SELECT 1 FROM calls WHERE result = messages.seq AND outside) ELSE {FOREIGN} END)
 ORDER BY seq
 """
 NOTES = f"""
-SELECT origin FROM {{table}} WHERE seq IN (SELECT value FROM json_each(?)) AND {FOREIGN} ORDER BY seq
+SELECT origin FROM {{table}} WHERE seq IN (SELECT value FROM json_each(?)) AND {FOREIGN} {{unless}} ORDER BY seq
 """
-TABLES = {"m": MESSAGES, "s": NOTES.format(table="summaries"), "f": NOTES.format(table="facts")}
+TABLES = {
+    "m": MESSAGES,
+    "s": NOTES.format(table="summaries", unless=""),
+    "f": NOTES.format(table="facts", unless="AND NOT handled"),  # what its owner decided on is the owner's word
+}
 
 
 def foreign(store: Store, units: Iterable[str]) -> list[str]:
@@ -29,4 +35,13 @@ def foreign(store: Store, units: Iterable[str]) -> list[str]:
     for kind, seq in map(parsed, units):
         seqs[kind].append(seq)
     origins = [row[0] for kind, sql in TABLES.items() for row in store.rows(sql, [json.dumps(seqs[kind])])]
-    return list(dict.fromkeys(origin.removeprefix(TOOL) for origin in origins))
+    return list(dict.fromkeys(name.removeprefix(TOOL) for origin in origins for name in origin.split(",")))
+
+
+def drawn_from(store: Store, units: Iterable[str]) -> tuple[str, ...]:
+    """The tools on whose words from outside a message draws that is written by who sees these units.
+
+    What was imported is no reason to keep from prompts what the assistant made of it: it stands in them itself, as data
+    of that origin.
+    """
+    return tuple(name for name in foreign(store, units) if name != IMPORTED)

@@ -5,6 +5,8 @@ What Chroma 1.5.9 needs from us, all of it measured:
 - Two writing processes lose vectors in silence unless each, under one lock, opens Chroma anew where the other has
   written since: `writing`. A mark that each sets before his first write says so, however he ended.
 - A reader finds what another process wrote only after it has opened Chroma anew: `version` of `search`.
+- An id that is put in over itself can cut its neighbours off: in 5 of 700 runs of three small upserts some vector was
+  found by no query any more, however many were asked for; taken out before, in none. `upsert` takes it out.
 - Texts given to Chroma stay readable in its files after they were deleted: it is given none.
 - Torn files of its graph end the process (SIGSEGV) or make it write tens of gigabytes: `torn` looks first.
 
@@ -43,7 +45,7 @@ WRITE_WAIT_S = 30.0
 # 60 ms at 128, and a long sync takes half the time.
 HNSW = {"space": "cosine", "ef_search": 500, "sync_threshold": 128, "batch_size": 100}
 
-DATABASE, MARK = "chroma.sqlite3", "mark"
+DATABASE, MARK, MAKING = "chroma.sqlite3", "mark", "making"
 SPACE = {"tenant": "default_tenant", "database": "default_database"}  # what Chroma makes in a new folder
 CHROMAS = {"chromadb.errors", "PanicException"}  # the module or name of what is raised
 # Signs of what is wrong outside the index: it is not broken, and to build it anew would throw all vectors away.
@@ -164,6 +166,9 @@ class Index:
         with self._translated():
             for start in range(0, len(ids), PAGE):
                 part = ids[start : start + PAGE]
+                if known := collection.known(part):
+                    collection.nearest([batch[part[0]]], 1)  # refuses another dimension, before anything is gone
+                    collection.delete(known)  # its graph can lose neighbours of what is put in over itself
                 collection.upsert(part, [batch[each] for each in part])
 
     def delete(self, ids: Sequence[str]) -> None:
@@ -191,6 +196,27 @@ class Index:
                 f"The old index could not be deleted: {left[0]}.",
                 "Close all sessions, then run `assistant doctor --fix`.",
             )
+
+    def compact(self) -> None:
+        """Write the index anew with the vectors that it holds, and delete the old files: deleted vectors' bytes go.
+
+        A kill leaves the old files in use. Raises IndexUnavailable.
+        """
+        with self._fresh(WRITE_WAIT_S) as collection, self._translated():
+            old, making = generations(self.folder), self.folder / MAKING
+            if making.exists():
+                shutil.rmtree(making)
+            making.mkdir(mode=0o700)
+            fresh = _Collection(making, self.collection)
+            for start in range(0, collection.count(), PAGE):
+                fresh.upsert(*collection.vectors(PAGE, start))
+            del fresh, collection
+            set_mark(making)
+            self._drop()
+            making.rename(self.folder / f"chroma-{max(old, default=0) + 1}")
+            for path in old.values():
+                shutil.rmtree(path)
+            close_to_others(self.folder)
 
     def others(self) -> list[Path]:
         """What lies beside this index: those of other models, or what is left of them."""
@@ -297,9 +323,19 @@ class _Collection:
         ids: list[str] = self._bindings.get(self._id, include=[], **SPACE).ids
         return ids
 
+    def known(self, ids: list[str]) -> list[str]:
+        """Those of the ids that have a vector."""
+        found: list[str] = self._bindings.get(self._id, ids=ids, include=[], **SPACE).ids
+        return found
+
     def read(self, limit: int, offset: int) -> None:
         """Read so many vectors; Chroma raises where one is lost."""
         self._bindings.get(self._id, limit=limit, offset=offset, include=["embeddings"], **SPACE)
+
+    def vectors(self, limit: int, offset: int) -> tuple[list[str], list[list[float]]]:
+        """So many ids and their vectors."""
+        found = self._bindings.get(self._id, limit=limit, offset=offset, include=["embeddings"], **SPACE)
+        return found.ids, found.embeddings
 
     def nearest(self, vectors: list[list[float]], limit: int) -> list[list[tuple[str, float]]]:
         """Of each vector the nearest, best first: (id, cosine distance)."""

@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from memory import words
-from memory.entries import Key, entries
+from memory.entries import IS_TOOLS, Key, entries
 from memory.occasions import Occasion, Time
 from memory.records import Scope
 from memory.scoring import Candidate
 from memory.store import Store
+from memory.succession import any_replaced, mark
 
 MOST = 20  # sessions or facts in an answer; a prompt's budget holds fewer
 OPENING = 3  # of a session without notes so many of its owner's first messages stand in: they say what it is about
@@ -29,7 +30,7 @@ OF_KIND = """
 WITH wanted AS (SELECT key AS place, value AS kind FROM json_each(?))
 SELECT source.seq FROM facts AS source LEFT JOIN wanted ON wanted.kind = source.kind
 WHERE source.status = 'kept' AND (wanted.kind IS NOT NULL OR (? AND source.pinned)) {where}
-ORDER BY source.pinned DESC, wanted.place, source.at DESC, source.seq DESC LIMIT 200"""
+ORDER BY {quarantined}, source.pinned DESC, wanted.place, source.at DESC, source.seq DESC LIMIT 200"""
 
 
 def look_up(store: Store, occasion: Occasion, scope: Scope, live: str = "") -> list[Candidate]:
@@ -52,7 +53,11 @@ def _within(scope: Scope, time: Time | None) -> Scope:
 
 def _candidates(store: Store, keys: list[Key], scope: Scope) -> list[Candidate]:
     known = replace(scope, after=None, before=None)  # the time is that of the talk
-    return [Candidate(one, parts={"occasion": 1.0}) for one in entries(store, keys, known).values()]
+    there = entries(store, keys, known).values()
+    found = [Candidate(one, parts={"occasion": 1.0}) for one in there if not (one.replaced or one.same_as)]
+    if any_replaced(store):
+        mark(store, found, known)
+    return found
 
 
 # ---------------------------------------------------------------------- sessions
@@ -81,10 +86,12 @@ def _of_session(store: Store, session: str, scope: Scope) -> list[Key]:
     """A session's summary; where it has none (yet), or others are wanted, its owner's first messages or its facts."""
     wanted = scope.kinds or ("summary", "message")
     summary = store.rows("SELECT seq FROM summaries WHERE session_id = ?", [session])
-    if "summary" in wanted and (found := _candidates(store, [("s", row[0]) for row in summary], scope)):
-        return [one.key for one in found]
-    if "message" in wanted:
-        return [("m", row[0]) for row in store.rows(OPENED, [session, OPENING])]
+    notes = _candidates(store, [("s", row[0]) for row in summary], scope) if "summary" in wanted else []
+    if notes and not (notes[0].entry.quarantined and "message" in wanted):
+        return [one.key for one in notes]
+    if "message" in wanted:  # they stand in for a summary that no prompt shows, too
+        opened = store.rows(OPENED, [session, OPENING])
+        return [*(one.key for one in notes), *(("m", row[0]) for row in opened)]
     facts = store.rows("SELECT seq FROM facts WHERE session_id = ? AND status = 'kept'", [session])
     return [("f", row[0]) for row in facts]
 
@@ -95,8 +102,10 @@ def _of_session(store: Store, session: str, scope: Scope) -> list[Key]:
 def _facts(store: Store, occasion: Occasion, scope: Scope) -> list[Key]:
     """Facts of the kinds meant, the pinned ones first; where messages are wanted instead, those that they rest on."""
     bounds, values = words.conditions(scope, "source.at")
-    where = bounds if scope.as_of else f"{bounds} AND source.retired_by IS NULL"
-    rows = store.rows(OF_KIND.format(where=where), [json.dumps(occasion.kinds), occasion.pinned, *values])
+    where = bounds if scope.as_of else f"{bounds} AND source.retired_by IS NULL AND source.same_as IS NULL"
+    last = f"({IS_TOOLS} AND NOT handled)"  # else a page could crowd out what its owner said
+    sql = OF_KIND.format(where=where, quarantined=last)
+    rows = store.rows(sql, [json.dumps(occasion.kinds), occasion.pinned, *values])
     facts = [("f", row[0]) for row in rows]
     if not scope.kinds or "fact" in scope.kinds:
         return facts

@@ -18,11 +18,12 @@ from memory import answering
 from memory import recall as recalling
 from memory.entries import entries
 from memory.errors import BadInput
-from memory.files import locked, private_folder
-from memory.records import USER, Cut, Fact, Hit, Message, Role, Scope, Session, Summary
+from memory.files import locked, own_home
+from memory.records import ASSISTANT, USER, Cut, Fact, FactKind, FactStatus, Hit, Message, Role, Scope, Session, Summary
 from memory.rows import from_text
 from memory.session import Clock, LiveSession, abandoned, clean, new_message_id, new_session_id, now, unheld
 from memory.store import Store
+from memory.succession import asks_past
 from memory.tokens import Counter
 from memory.units import parsed, unit_id
 
@@ -31,11 +32,14 @@ if TYPE_CHECKING:
 
     from memory.answering import Older
     from memory.events import Event
+    from memory.facts import FactRows
     from memory.index import Index
+    from memory.masks import Masking
     from memory.pending import PendingRows
     from memory.plans import PlanRow, PlanRows
     from memory.receipts import Receipts
     from memory.summary import Notes, Writer
+    from memory.supersede import Decide, Settled
     from memory.sync import Progress, Synced
 
 
@@ -66,14 +70,27 @@ class MemoryManager:
         index: Callable[[], "Index"],
         clock: Clock = now,
         older: "Older | None" = None,
+        masking: "Masking | None" = None,
+        store: Store | None = None,
     ) -> None:
-        self.home = private_folder(home)
+        """`masking` is what is done to texts before they are stored; None: secrets are masked.
+
+        With a `store` of its own nothing is made in the home.
+        """
+        self.home = home if store else own_home(home)
         self.locks = home / "locks"
         self.counter = counter
-        self.store = Store(home / "memory.db")
+        self.store = store or Store(home / "memory.db", masking)
+        self.plain_vectors = False  # an encrypted memory keeps vectors all the same
+        self.review_facts = False  # every new fact of notes waits for its owner's review
         self._index = index
         self._older = older
         self._clock = clock
+
+    @property
+    def keeps_vectors(self) -> bool:
+        """Whether texts get vectors: they cannot be encrypted, so those of an encrypted memory only if it is asked."""
+        return self.plain_vectors or not self.store.encrypted
 
     @property
     def index(self) -> "Index":
@@ -104,6 +121,13 @@ class MemoryManager:
         return PendingRows(self.store)
 
     @cached_property
+    def facts(self) -> "FactRows":
+        """What is done to facts after they were noted."""
+        from memory.facts import FactRows
+
+        return FactRows(self.store, self._clock)
+
+    @cached_property
     def plans(self) -> "PlanRows":
         """The plans of turns."""
         from memory.plans import PlanRows
@@ -115,6 +139,16 @@ class MemoryManager:
         from memory.foreign import foreign
 
         return foreign(self.store, units)
+
+    def drawn_from(self, units: Iterable[str]) -> tuple[str, ...]:
+        """The tools on whose words from outside a message draws that is written by who sees these units."""
+        from memory.foreign import drawn_from
+
+        return drawn_from(self.store, units)
+
+    def now(self) -> datetime:
+        """This moment, by the clock of this memory."""
+        return self._clock()
 
     def begin(self, model: str) -> LiveSession:
         """A new conversation with `model`. Nothing is written before its first message."""
@@ -239,6 +273,41 @@ class MemoryManager:
         scope = Scope(kinds=("message", "fact"))
         return events.best(recalling.find(self.store, clause, None, scope, "words", self._clock()), clause)
 
+    def pinned(self, budget: int) -> tuple[Hit, ...]:
+        """What its owner pinned, as a prompt shows it, the oldest first, as far as it fits in `budget` tokens."""
+        hits, room = [], budget
+        for hit in self.pinned_lines():
+            if hit.tokens <= room:
+                hits.append(hit)
+                room -= hit.tokens
+        return tuple(hits)
+
+    def says_no_more(self, facts: Iterable[Hit]) -> set[str]:
+        """The units of facts, and of the messages that they rest on and say in full."""
+        from memory.grounding import same
+
+        numbers = [parsed(hit.unit)[1] for hit in facts]
+        found, evidence = self.store.facts(numbers), self.store.evidence_seqs(numbers)
+        said = self.store.messages(seq for seqs in evidence.values() for seq in seqs)
+        whole = {
+            unit_id("m", seq)
+            for fact, seqs in evidence.items()
+            for seq in seqs
+            if same(said[seq].content) == same(found[fact].text)
+        }
+        return whole | {unit_id("f", number) for number in numbers}
+
+    def pinned_lines(self) -> list[Hit]:
+        """All that is pinned, as a prompt shows it."""
+        return [self.line(seq) for seq, _ in self.facts.pinned()]
+
+    def line(self, fact: int) -> Hit:
+        """A fact (its `seq`) as the line that a prompt shows where it is pinned."""
+        from memory.scoring import Candidate
+
+        (entry,) = entries(self.store, [("f", fact)]).values()
+        return replace(recalling.shown(self.store, Candidate(entry), [], self.counter.text), why={"pinned": True})
+
     def texts(self, units: Iterable[str]) -> dict[str, str]:
         """The words of those of `units` that are still there."""
         found = entries(self.store, [parsed(unit) for unit in units])
@@ -256,31 +325,100 @@ class MemoryManager:
             trouble.append(failed)
             return found
 
+        scope = replace(scope, past=asks_past(question))
         found = recalling.find(self.store, question, nearest, scope, mode, at or self._clock())
         return found, "".join(trouble)
 
     # ------------------------------------------------------------------ by hand
 
-    def note(self, text: str, origin: str = USER) -> Fact:
+    def note(self, text: str, origin: str = USER, since: datetime | None = None, kind: FactKind | None = None) -> Fact:
         """Keep what the owner says by hand: a session of one message, and the fact that it is.
 
         Another `origin` says that the owner only agreed to it: then it is the assistant's message, and marked so.
+        `since` is when it began to hold; None: what it says of that, else now.
         """
-        from memory.extract import fact_id, shortened
+        from memory.extract import fact_id, kind_of, shortened
+        from memory.since import begins
 
         at, session_id = self._clock(), new_session_id(self._clock())
         role: Role = "user" if origin == USER else "assistant"
-        said = clean(text.strip())
+        said = self.store.masking.noted(clean(text.strip()))
         message = Message(
             new_message_id(), session_id, role, said, at, origin, tokens=self.counter.message(role, said)
         )  # fmt: skip
         fact = Fact(
-            fact_id(session_id, said, [message.id]), session_id, said, "fact", at, (message.id,), said, origin,
-            tokens=self.counter.text(said),
+            fact_id(session_id, said, [message.id]), session_id, said, kind or kind_of(said), at, (message.id,), said,
+            origin,
+            tokens=self.counter.text(said), valid_from=since or begins(said, at) or at,
+            handled=origin != ASSISTANT,  # asked for what draws on outside words, always
         )  # fmt: skip
         session = Session(session_id, at, title=shortened(said, 60), ended_at=at, state="summarised")
-        self.store.merge(session, [message], None, [fact], owes=False)
+        with self.facts.deed():
+            self.store.merge(session, [message], None, [], owes=False)
+            self._remember(fact)
+        self.store.masking.tell()
         return fact
+
+    def note_said(self, message: Message, statement: str, kind: FactKind) -> Fact | None:
+        """Keep a statement of its owner's as a fact at once: it stands literally in a stored message of a session.
+
+        None where nothing is kept (memory/incognito.py).
+        """
+        from memory.extract import fact_id
+        from memory.since import begins
+
+        session_id, ids = message.session_id, (message.id,)
+        fact = Fact(
+            fact_id(session_id, statement, ids), session_id, statement, kind, message.at, ids, statement,
+            message.origin, tokens=self.counter.text(statement), handled=True,
+            valid_from=begins(statement, message.at) or message.at,
+        )  # fmt: skip
+        with self.facts.deed():
+            self._remember(fact)
+        return fact
+
+    def _remember(self, fact: Fact) -> None:
+        """Write a fact of its owner's. One that stands in the same words is heard once more instead of doubled."""
+        from memory.facts import OWNER
+
+        standing = self.facts.saying(fact.text)
+        self.facts.add([fact], OWNER, "remembered")
+        if standing:
+            self.facts.join(fact.id, standing.id, OWNER)
+        else:
+            self.settle([fact], by_meaning=False)
+
+    def supersede(self, old: Fact, text: str, since: datetime | None = None) -> Fact:
+        """Keep by hand what took a fact's place, and since when; gives the new fact."""
+        with self.facts.deed():
+            new = self.note(text, since=since)
+            self.facts.retire(old.id, new.id, since or new.at, "owner")
+        return new
+
+    def edit(self, fact: Fact, text: str, kind: FactKind, valid_from: datetime | None) -> Fact:
+        """Put a new wording of its owner's in a fact's place; gives the new fact."""
+        said = self.store.masking.noted(clean(text.strip()))
+        return self.facts.edit(fact, said, kind, valid_from, self.counter.text(said))
+
+    def settle(
+        self, facts: Iterable[Fact], decide: "Decide | None" = None, by_meaning: bool = True
+    ) -> "Settled":
+        """Retire and join the facts that these, which are stored, take the place of or repeat.
+
+        Without `decide`, a model, plain rules decide alone; so they do where it fails. Inside of a transaction
+        nothing is asked `by_meaning`: who writes the index may wait for the store.
+        """
+        from memory.supersede import settle
+
+        return settle(self.store, self.facts, facts, self._nearest_facts if by_meaning else _no_nearest, decide)
+
+    def _nearest_facts(self, text: str, limit: int) -> list[tuple[int, float]]:
+        """The facts nearest in meaning; none where there is no index to ask."""
+        if not self.store.collections():
+            return []
+        found, _ = answering.nearest(self.store, self.index, self.older_index, text, 10 * limit)
+        facts = [(seq, score) for (kind, seq), score in ((parsed(unit), score) for unit, score in found) if kind == "f"]
+        return facts[:limit]
 
     def by_hand(self, session_id: str) -> bool:
         """Whether a session is what `note` made: its fact is its notes, and none are to replace it."""
@@ -312,37 +450,46 @@ class MemoryManager:
         """The sessions that the model named `writer` owes notes, oldest first."""
         return self.store.owed(writer)
 
-    def summarise(self, session_id: str, write: "Writer") -> "Notes":
-        """Have the model fold a session into notes, and keep them. Whatever `write` raises leaves them owed."""
+    def summarise(self, session_id: str, write: "Writer", decide: "Decide | None" = None) -> "Notes":
+        """Have the model fold a session into notes, and keep them. Whatever `write` raises leaves them owed.
+
+        `decide` says what the new facts do to earlier ones, beside the rules.
+        """
         from memory.summary import summarise
 
-        at = self._clock().astimezone()
-        return self._keep(summarise(session_id, self.store.transcript(session_id), write, self.counter.text, at))
+        at, seen = self._clock().astimezone(), self.store.deeds_of_forgetting()
+        notes = summarise(session_id, self.store.transcript(session_id), write, self.counter.text, at)
+        return self._keep(notes, seen, decide)
 
     def extract(self, session_id: str, tried_by: str = "") -> "Notes":
         """Notes without a model, marked as such: they are written again when another model than `tried_by` is there."""
         from memory.extract import extract
 
-        return self._keep(extract(session_id, self.store.transcript(session_id), self._clock(), tried_by))
+        seen = self.store.deeds_of_forgetting()
+        return self._keep(extract(session_id, self.store.transcript(session_id), self._clock(), tried_by), seen)
 
-    def _keep(self, notes: "Notes") -> "Notes":
+    def _keep(self, notes: "Notes", seen: int, decide: "Decide | None" = None) -> "Notes":
         """Keep notes and give what is kept: extracted ones do not take the place of better ones."""
         from memory.extract import EXTRACTED
+        from memory.facts import RULES
 
         session_id = notes.summary.session_id
         held = self.store.summary(session_id)
         if notes.summary.written_by == EXTRACTED and held and held.written_by != EXTRACTED:
             return replace(notes, summary=held, facts=tuple(self.store.facts_of(session_id)))
         summary = self._counted_summary(notes.summary)
-        facts = tuple(self._counted_fact(fact) for fact in notes.facts)
-        self.store.put_notes(summary, facts)
-        return replace(notes, summary=summary, facts=facts)
+        with self.store.writing():
+            facts = self.store.put_notes(summary, [self._counted_fact(fact) for fact in notes.facts], seen)
+            self.facts.noted(facts, RULES if notes.summary.written_by == EXTRACTED else notes.summary.written_by)
+        self.settle(facts, decide)
+        return replace(notes, summary=summary, facts=tuple(facts))
 
     def _counted_summary(self, summary: Summary) -> Summary:
         return replace(summary, tokens=self.counter.text(f"{summary.title}: {summary.gist}"))
 
     def _counted_fact(self, fact: Fact) -> Fact:
-        return replace(fact, tokens=self.counter.text(fact.text))
+        status: FactStatus = "review" if self.review_facts else fact.status
+        return replace(fact, tokens=self.counter.text(fact.text), status=status)
 
     # ------------------------------------------------------------------ the index
 
@@ -353,23 +500,16 @@ class MemoryManager:
         stop: Callable[[], bool] = lambda: False,
     ) -> "Synced":
         """Give vectors to what has none. Raises IndexUnavailable."""
-        from memory.sync import sync
+        from memory.sync import Synced, sync
 
+        if not self.keeps_vectors:
+            return Synced()
         return sync(self.store, self.index, session_id, progress, stop)
-
-    def remove(self, session_id: str) -> bool:
-        """Delete a session with its notes and vectors; says whether the text's bytes are gone. Raises IndexUnavailable.
-
-        They stay while another process reads the old pages, and go with the store's next purge.
-        """
-        gone = self.store.remove(session_id)
-        if self.store.collections():
-            from memory.sync import remove_orphans
-
-            for index in answering.held(self.store, self.index, self.older_index):
-                remove_orphans(self.store, index)
-        return gone
 
     def close(self) -> None:
         """Close the store."""
         self.store.close()
+
+
+def _no_nearest(_text: str, _limit: int) -> list[tuple[int, float]]:
+    return []

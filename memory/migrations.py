@@ -434,6 +434,12 @@ CREATE INDEX changes_deed ON changes (deed);
 
 -- The tools whose words from outside stood in the window when a message was written, with commas.
 ALTER TABLE messages ADD COLUMN drawn_from TEXT NOT NULL DEFAULT '';
+-- Of the messages that are there it is every one that came later in its session: what the window was is not known.
+UPDATE messages SET drawn_from = (
+  SELECT coalesce(group_concat(DISTINCT read.name), '') FROM messages AS read JOIN calls ON calls.result = read.seq
+  WHERE calls.outside AND read.session_id = messages.session_id AND read.seq < messages.seq)
+WHERE role = 'assistant' AND session_id IN (
+  SELECT read.session_id FROM messages AS read JOIN calls ON calls.result = read.seq WHERE calls.outside);
 -- How many secrets were masked in it.
 ALTER TABLE messages ADD COLUMN masked INTEGER NOT NULL DEFAULT 0;
 CREATE TABLE secrets (                      -- messages as they were, where the setting says that they are kept

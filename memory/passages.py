@@ -8,21 +8,37 @@ from memory import words
 from memory.entries import Entry
 from memory.ranking import CHARACTERS_A_TOKEN, PASSAGE_TOKENS
 from memory.records import IMPORTED, USER
+from memory.rows import from_text
+from memory.visible import visible_line
+
+# Names and ids come in by import, and may hold anything: as much of them is shown as could not pose as something else.
+_NO_NAME, _NO_ID = r"[^\w .'’-]", r"[^\w.:@+-]"
+NAME_CHARACTERS, ID_CHARACTERS = 40, 200
 
 
-def line(entry: Entry, at: datetime, terms: Sequence[str], count: Callable[[str], int]) -> tuple[str, int]:
-    """The line for an entry of the time `at`, and its tokens with the line's end. A part of a text names the whole."""
-    text, source = entry.text, f"{speaker(entry)}, {at.astimezone():%Y-%m-%d}"
+def line(
+    entry: Entry, at: datetime, terms: Sequence[str], count: Callable[[str], int], change: str = ""
+) -> tuple[str, int]:
+    """The line for an entry of the time `at`, and its tokens with the line's end. A part of a text names the whole.
+
+    `change` is what is to be said of a change: until when it held, or what is so since.
+    """
+    if entry.until:
+        at, change = from_text(entry.valid_from or entry.at), f" {change}"
+    elif change:
+        change = f"; {change}"
+    text, source = entry.text, f"{speaker(entry)}, {at.astimezone():%Y-%m-%d}{change}"
     if entry.tokens > PASSAGE_TOKENS:
         text = passage(text, terms, PASSAGE_TOKENS * CHARACTERS_A_TOKEN)
         source += f", part of {named(entry)}"
-    shown = f"{' '.join(text.split())} ({source})"
+    shown = visible_line(f"{text} ({source})")
     return shown, count(shown) + 1
 
 
 def named(entry: Entry) -> str:
     """An entry by its id, as an owner can ask for it."""
-    return f"message {entry.id}" if entry.kind == "m" else f"session {entry.session_id}"
+    kind, named = ("message", entry.id) if entry.kind == "m" else ("session", entry.session_id)
+    return f"{kind} {re.sub(_NO_ID, '_', named)[:ID_CHARACTERS]}"
 
 
 def speaker(entry: Entry) -> str:
@@ -31,7 +47,7 @@ def speaker(entry: Entry) -> str:
         return "notes"
     if entry.kind == "f":
         return "fact" if entry.origin == USER else f"fact ({entry.origin})"
-    who = entry.name or entry.role
+    who = " ".join(re.sub(_NO_NAME, " ", entry.name or "").split())[:NAME_CHARACTERS] or entry.role
     return f"{who} (imported)" if entry.origin == IMPORTED else who
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from memory import gate, passages, scoring, when, words
+from memory import gate, passages, scoring, succession, when, words
 from memory.entries import Entry, Key, entries
 from memory.ranking import (
     AROUND,
@@ -37,6 +37,7 @@ Nearest = Callable[[str, int], Sequence[tuple[str, float]]]  # (question, limit)
 # Why something is not shown.
 IN_WINDOW, REPEATS, IN_REVIEW = "in the window already", "only repeats the question", "in review"
 SAID = "said by a line that is shown"
+QUARANTINED = "drawn from {}"
 SHUT, BELOW, FULL_SESSION = "the gate: nothing relevant enough", "below the best", "six of its session are shown"
 
 
@@ -52,18 +53,22 @@ def find(
 
     `mode` is words, vectors or both; without `nearest` (no index) words answer alone. `at` is when it is asked.
     """
-    limit = BY_VECTORS if scope == Scope() else BY_VECTORS_SCOPED
+    limit = BY_VECTORS if replace(scope, past=False) == Scope() else BY_VECTORS_SCOPED
     bm25 = words.search(store, question, BY_WORDS, scope) if mode != "vectors" else {}
     cosine = {parsed(unit): score for unit, score in nearest(question, limit)} if nearest and mode != "words" else {}
     keys = dict.fromkeys([*bm25, *cosine])
     found = [
         Candidate(one, bm25.get(key, 0.0), cosine.get(key, 0.0)) for key, one in entries(store, keys, scope).items()
     ]
+    changed = succession.any_replaced(store)
+    found = succession.inherit(store, found, scope) if changed else found
     evidence = store.evidence_seqs(one.entry.seq for one in found if one.entry.kind == "f")
     brought = {("m", seq) for messages in evidence.values() for seq in messages} | _around(found)
     found += map(Candidate, entries(store, brought.difference(one.key for one in found), scope).values())
     ranked = scoring.ranked(question, found, evidence, when.spans(question, at or datetime.now().astimezone()))
-    return [one for one in ranked if not scope.kinds or LETTERS[one.entry.kind] in scope.kinds]
+    ranked = succession.marked(store, ranked, scope) if changed else ranked
+    alone = [one for one in ranked if not one.entry.same_as]
+    return [one for one in alone if not scope.kinds or LETTERS[one.entry.kind] in scope.kinds]
 
 
 def _around(found: list[Candidate]) -> set[Key]:
@@ -121,8 +126,8 @@ def select_all(
     count: Callable[[str], int],
     skip: Collection[str],
 ) -> Selection:
-    """What of the answer to an occasion goes into a prompt: all that fits and is not shown there already."""
-    reasons = {one.key: IN_WINDOW for one in found if unit_id(*one.key) in skip}
+    """What of the answer to an occasion goes into a prompt: all that fits, may, and is not shown there already."""
+    reasons = _quarantined(found) | {one.key: IN_WINDOW for one in found if unit_id(*one.key) in skip}
 
     def more(_key: Key) -> Mapping[str, Any]:
         return {"occasion": occasion}
@@ -140,7 +145,15 @@ def _ruled_out(found: Sequence[Candidate], question: str, skip: Collection[str])
     asked = words.all_words(question)
     reasons = {one.key: REPEATS for one in found if gate.repeats(one.entry, asked)}
     shown = {one.key for one in found if unit_id(*one.key) in skip}
+    reasons |= _quarantined(found)
     return reasons | {key: "" if key in reasons else IN_WINDOW for key in shown}
+
+
+def _quarantined(found: Sequence[Candidate]) -> dict[Key, str]:
+    """What may repeat words from outside, and whose: a page could write into every later prompt else."""
+    return {
+        one.key: QUARANTINED.format(one.entry.drawn_from.replace(",", ", ")) for one in found if one.entry.quarantined
+    }
 
 
 def _judged(store: Store, found: Sequence[Candidate], terms: Sequence[str]) -> dict[Key, gate.Verdict]:
@@ -238,7 +251,7 @@ def cut(
 def shown(store: Store, one: Candidate, terms: Sequence[str], count: Callable[[str], int]) -> Hit:
     """A candidate as a prompt shows it."""
     whole = hit(store, one)
-    text, tokens = passages.line(one.entry, whole.at, terms, count)
+    text, tokens = passages.line(one.entry, whole.at, terms, count, succession.noted(one))
     return replace(whole, text=text, tokens=tokens)
 
 
@@ -269,8 +282,14 @@ def message_ids(store: Store, entry: Entry) -> tuple[str, ...]:
 
 
 def why(one: Candidate) -> dict[str, Any]:
-    """The arms that found a candidate, with their raw scores (0: not found by it), and the parts of its score."""
-    return {
+    """The arms that found a candidate, with their raw scores (0: not found by it), and the parts of its score.
+
+    Where it may repeat words from outside also `drawn_from`: the names of the tools.
+    """
+    drawn: dict[str, Any] = {"drawn_from": one.entry.drawn_from.split(",")} if one.entry.quarantined else {}
+    if note := succession.noted(one):
+        drawn["changed"] = note
+    return drawn | {
         "arms": {"words": _rounded(one.bm25), "vectors": _rounded(one.cosine)},
         "parts": {name: _rounded(value) for name, value in one.parts.items()},
     }

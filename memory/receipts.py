@@ -144,10 +144,13 @@ class Receipts:
         `constants` are the program's own texts in the note. Returns the note's name; it is empty where `note` is.
         """
         names = {constant(text): text for text in constants}
-        pieces = deltas.encoded(note, self._sources({hit.unit for hit in hits}), names)
         rows = [(hit.unit, hit.score, hit.tokens, "", hit.why) for hit in hits]
         rows += [(one.unit, one.score, 0, one.reason, one.why) for one in cut]
         with self._store.writing() as db:
+            sources = self._sources({hit.unit for hit in hits})
+            # What was forgotten since it was found would stand here in its own words.
+            known = all(hit.unit in sources for hit in hits)
+            pieces = deltas.encoded(note, sources, names) if known else []
             self.keep({name: names[name] for name in deltas.names(pieces) & names.keys()})
             db.execute(
                 "INSERT INTO recalls VALUES (?, ?, ?, ?, ?)",

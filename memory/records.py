@@ -166,7 +166,7 @@ class Spent:
 class Scope:
     """What a recall may look at. `after` is inclusive, `before` exclusive; both aware. None or empty: no bound.
 
-    `as_of` is the first moment of which the memory is to know nothing yet.
+    `as_of` is the first moment of which the memory is to know nothing yet. `past`: facts that hold no more are found.
     """
 
     after: datetime | None = None
@@ -174,3 +174,4 @@ class Scope:
     as_of: datetime | None = None
     session_id: str | None = None
     kinds: tuple[HitKind, ...] = ()
+    past: bool = False

@@ -49,6 +49,7 @@ class Candidate:
     cosine: float = 0.0
     parts: dict[str, float] = field(default_factory=dict)
     arms: float = 0.0
+    later: tuple[int, str, str] | None = None  # of a message: what changed what it says; see `succession.Later`
 
     @property
     def key(self) -> Key:

@@ -4,7 +4,8 @@ import contextlib
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -85,11 +86,13 @@ class MessageMaker:
 class LiveSession:
     """One conversation. Its row and its lock come with its first message, so that nobody keeps empty sessions."""
 
-    def __init__(self, store: Store, counter: Counter, locks: Path, model: str, clock: Clock = now) -> None:
+    def __init__(self, store: Store, counter: Counter, locks: Path | None, model: str, clock: Clock = now) -> None:
+        """`locks` is the folder of lock files; None where no other process can see the store."""
         self._store, self._counter, self._locks, self._clock = store, counter, locks, clock
         self._held = ExitStack()
         self._begun = self._ended = False
         self._first_kept: str | None = None
+        self._masked: dict[str, Message] = {}  # what is shown with secrets, by id, as it is stored
         self._notes: dict[str, frozenset[str]] = {}  # id of a system message -> the units that it shows
         self.model = model
         self.id = new_session_id(clock())
@@ -110,16 +113,37 @@ class LiveSession:
         """Commit a message before anything else happens to it; returns it as stored."""
         if not self._begun:
             self._begin()
-        stored = self._store.add(message)
-        self.transcript.append(stored)
+        if message.role == "user":
+            self._forget_secrets()
+        stored = self._store.add(message, self._count)
+        self._store.masking.tell()
+        seen = replace(message, seq=stored.seq) if stored.masked else stored
+        self._show(stored, seen)
         return stored
+
+    def _show(self, stored: Message, shown: Message) -> None:
+        """Append a message; one with secrets is shown with them until the next user message, and no longer."""
+        if shown is not stored:
+            self._masked[stored.id] = stored
+        self.transcript.append(shown)
+
+    def as_stored(self, messages: Iterable[Message]) -> list[Message]:
+        """The messages, those that are still shown with their secrets as they are stored."""
+        return [self._masked.get(message.id, message) for message in messages]
+
+    def _forget_secrets(self) -> None:
+        self.transcript = self.as_stored(self.transcript)
+        self._masked.clear()
 
     def _begin(self) -> None:
         with ExitStack() as held:  # let go again should the store fail: the next try takes the lock anew
-            held.enter_context(locked(lock_path(self._locks, self.id)))
+            held.enter_context(self._lock(self.id))
             self._store.start(Session(self.id, self._clock(), model=self.model))
             self._held = held.pop_all()
         self._begun = True
+
+    def _lock(self, session_id: str, wait_s: float = -1) -> AbstractContextManager[bool]:
+        return locked(lock_path(self._locks, session_id), wait_s=wait_s) if self._locks else nullcontext(True)
 
     def open_with(self, text: str, shows: Iterable[str] = ()) -> Message:
         """Set the first system message, which shows these units. It never changes afterwards.
@@ -170,7 +194,7 @@ class LiveSession:
         own. `shows` are the units in them. Raises BadInput where another process is at it, or it is none any more.
         """
         with ExitStack() as held:
-            free = held.enter_context(locked(lock_path(self._locks, session_id), wait_s=0))
+            free = held.enter_context(self._lock(session_id, wait_s=0))
             session = self._store.session(session_id)
             if not free or session is None:
                 told = f"{session_id} is open elsewhere." if session else f"There is no session {session_id}."
@@ -184,13 +208,26 @@ class LiveSession:
                 note = self.make("system", notes[message.seq], origin=RECALLED)
                 self._notes[note.id] = frozenset(shows.get(message.seq, ()))
                 self.transcript.append(note)
-            self.transcript.append(message)
+            self._show(message, self._store.as_it_was(message))
+
+    def take_over(self, other: "LiveSession") -> None:
+        """Begin with what the window of another conversation shows. The copies are this one's own."""
+        if other.system:
+            self.open_with(other.system.content, other._notes.get(other.system.id, ()))
+        for message in other.transcript[other._place_of_first() :]:
+            copy = replace(message, id=new_message_id(), session_id=self.id, seq=0)
+            if message.seq:
+                self.remember(copy)
+            else:
+                self._notes[copy.id] = other._notes.get(message.id, frozenset())
+                self.transcript.append(copy)
 
     def let_go(self) -> None:
         """Leave a session that waits for its owner: it stays open, and another process may go on with it."""
         self._held.close()
-        with contextlib.suppress(OSError):  # Windows keeps a file that another process is just looking at
-            lock_path(self._locks, self.id).unlink(missing_ok=True)
+        if self._locks:
+            with contextlib.suppress(OSError):  # Windows keeps a file that another process is just looking at
+                lock_path(self._locks, self.id).unlink(missing_ok=True)
 
     def end(self) -> None:
         """Mark the session as ended and let go of it. Safe to repeat: what was noted since stays noted."""

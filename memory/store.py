@@ -7,17 +7,19 @@ only reads never pays for it. Times are kept as ISO 8601 in UTC, which sorts as 
 import contextlib
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from memory.errors import StoreError
-from memory.files import private_file
+from memory.connection import BUSY_TIMEOUT_S, InMemory, connect, is_encrypted
+from memory.errors import Stale, StoreError
 from memory.migrations import MIGRATIONS
 from memory.records import Fact, Message, Session, State, Summary
 from memory.rows import (
+    as_calls,
     as_fact,
     as_message,
     as_session,
@@ -32,7 +34,9 @@ from memory.rows import (
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-BUSY_TIMEOUT_S = 30  # another process's write lasts milliseconds, an import's batch some hundred
+    from memory.masks import Masking
+
+PURGE_TIMEOUT_S = 2  # a reader of the old pages may take for ever; the next start tries again
 
 # What has a vector: its letter in `vectors`, its table, and which of its rows.
 UNITS = (("s", "summaries", "1"), ("f", "facts", "1"), ("m", "spoken", "content <> ''"))
@@ -46,6 +50,10 @@ UPDATE sessions SET state = 'indexed' WHERE state = 'summarised'
     AND seq NOT IN (SELECT seq FROM vectors WHERE collection = ? AND kind = 's'))
 """
 
+# "My sister is called Ana" is in "The user's sister is called Ana": at least such a share of each one's words in the
+# other.
+RETOLD = (0.9, 0.6)
+
 # Notes that are written again, where a receipt refers to the old ones: what was shown can still be told.
 KEEP_REPLACED = (
     """INSERT OR IGNORE INTO replaced
@@ -57,7 +65,8 @@ KEEP_REPLACED = (
          SELECT 'f' || seq, session_id, text, tokens, origin, at,
            (SELECT json_group_array(message) FROM evidence WHERE fact = facts.seq)
          FROM facts
-         WHERE session_id = ? AND NOT pinned AND EXISTS (SELECT 1 FROM candidates WHERE unit = 'f' || seq)""",
+         WHERE session_id = ? AND NOT pinned AND NOT handled
+           AND EXISTS (SELECT 1 FROM candidates WHERE unit = 'f' || seq)""",
 )
 
 
@@ -70,8 +79,43 @@ class Added(NamedTuple):
     facts: int = 0
 
 
+def rewritten(before: Sequence[Fact], facts: Sequence[Fact]) -> list[Fact]:
+    """Of new notes the facts to be added beside what their owner decided on, in the places of those that go."""
+    from memory.grounding import same
+
+    handled = [fact for fact in before if fact.handled or fact.pinned]
+    earlier = {same(fact.text): fact for fact in before}
+    return [
+        replace(fact, retired_by=old.retired_by, until=old.until, same_as=old.same_as)
+        if (old := earlier.get(same(fact.text)))
+        else fact
+        for fact in facts
+        if not any(_retold(fact, one) for one in handled)
+    ]
+
+
+def _retold(fact: Fact, handled: Fact) -> bool:
+    """Whether a fact says what another says of the same session: in its words, or nearly so of the same message."""
+    from memory.asked import to_remember
+    from memory.grounding import same, share, source_of
+
+    asked = to_remember(fact.text)  # extracted notes have it with its "remember that"
+    text = asked[0] if asked else fact.text
+    if same(text) == same(handled.text):
+        return True
+    if not set(fact.message_ids) & set(handled.message_ids) or _figures(text) != _figures(handled.text):
+        return False
+    kept, told = share(handled.text, source_of([text])), share(text, source_of([handled.text]))
+    return kept >= RETOLD[0] and told >= RETOLD[1]
+
+
+def _figures(text: str) -> set[str]:
+    """The words of a text that hold digits."""
+    return {word for word in text.casefold().split() if any(map(str.isdecimal, word))}
+
+
 @contextlib.contextmanager
-def translated(path: Path) -> Iterator[None]:
+def translated(path: Path | InMemory) -> Iterator[None]:
     """SQLite's errors as one line with its remedy."""
     try:
         yield
@@ -99,14 +143,19 @@ class Store:
     Raises StoreError for whatever SQLite refuses.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path | InMemory, masking: "Masking | None" = None) -> None:
+        """`masking` is what is done to texts before they are stored; None: secrets are masked."""
+        self.path, self._masking = path, masking
         with translated(path):
-            self.connection = sqlite3.connect(private_file(path), timeout=BUSY_TIMEOUT_S, isolation_level=None)
-            self.connection.row_factory = sqlite3.Row
+            self.connection = connect(path)
             self.connection.execute("PRAGMA foreign_keys = ON")
             self.connection.execute("PRAGMA secure_delete = ON")
             self._migrate()
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether the file is encrypted: then no word of it may stand in plain elsewhere in the home."""
+        return is_encrypted(self.connection)
 
     def close(self) -> None:
         """Close the connection; the store cannot be used afterwards."""
@@ -116,7 +165,16 @@ class Store:
     def _db(self) -> "Database":
         from sqlite_utils import Database
 
-        return Database(self.connection, execute_plugins=False)
+        from memory.masks import Gate
+
+        return Database(Gate(self.connection, self.masking), execute_plugins=False)  # type: ignore[arg-type]
+
+    @cached_property
+    def masking(self) -> "Masking":
+        """What is done to texts before they are stored."""
+        from memory.masks import Masking
+
+        return self._masking or Masking()
 
     def _migrate(self) -> None:
         """Bring the schema up to date. The number of steps taken is the file's user_version."""
@@ -223,31 +281,56 @@ class Store:
             ORDER BY started_at"""
         return [as_session(row) for row in self.rows(sql, [writer])]
 
-    def remove(self, session_id: str) -> bool:
-        """Delete a session with its messages and notes; says whether the text's bytes are gone from the disk."""
-        with self.writing() as db:
-            db.execute("DELETE FROM sessions WHERE id = ?", [session_id])
-        return self.purge()
-
     def purge(self) -> bool:
-        """Take deleted text off the disk; False while another process still reads the old pages.
+        """Take deleted text off the disk; False while another process still reads the old pages, or writes.
 
         Full-text rows keep their words until optimised, free pages until vacuumed, the log until it is truncated.
         """
         with translated(self.path):
-            for table in ("messages_fts", "summaries_fts", "facts_fts"):
-                self.connection.execute(f"INSERT INTO {table} ({table}) VALUES ('optimize')")
-            self.connection.execute("VACUUM")
-            busy = self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            self.connection.execute(f"PRAGMA busy_timeout = {PURGE_TIMEOUT_S * 1000}")
+            try:
+                for table in ("messages_fts", "summaries_fts", "facts_fts"):
+                    self.connection.execute(f"INSERT INTO {table} ({table}) VALUES ('optimize')")
+                self.connection.execute("VACUUM")
+                busy = self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error):
+                    raise
+                return False
+            finally:
+                self.connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_S * 1000}")
         return not busy
+
+    def deeds_of_forgetting(self) -> int:
+        """How many there were: notes that were begun before the last one may hold what is forgotten."""
+        return self.number("SELECT count(*) FROM forgets WHERE state <> 'begun'")
 
     # ------------------------------------------------------------------ messages
 
-    def add(self, message: Message) -> Message:
-        """Commit a message; returns it with its `seq`."""
+    def add(self, message: Message, count: Callable[[Message], int] | None = None) -> Message:
+        """Commit a message, masked; returns it as it is stored, with its `seq`.
+
+        `count` gives the tokens of one that was masked. Where the masking says so, it is kept as it was, too, in the
+        table `secrets` alone.
+        """
+        kept = self.masking.message(message)
+        if kept is not message and count:
+            kept = replace(kept, tokens=count(kept))
         with self.writing() as db:
-            seq = db.table("messages").insert(message_row(message)).last_rowid
-        return as_message({**message_row(message), "seq": seq})
+            if self.session(message.session_id) is None:
+                raise StoreError(f"{message.session_id} was forgotten meanwhile.", "Begin another conversation.")
+            seq = db.table("messages").insert(message_row(kept)).last_rowid
+            if kept is not message and self.masking.keep:
+                calls = message_row(message)["tool_calls"]
+                self.connection.execute("INSERT INTO secrets VALUES (?, ?, ?)", [seq, message.content, calls])
+        return as_message({**message_row(kept), "seq": seq})
+
+    def as_it_was(self, message: Message) -> Message:
+        """A stored message with its secrets, where they were kept; else as it is."""
+        rows = self.rows("SELECT * FROM secrets WHERE message = ?", [message.seq]) if message.masked else []
+        if not rows:
+            return message
+        return replace(message, content=rows[0]["content"], tool_calls=as_calls(rows[0]["tool_calls"]), masked=0)
 
     def transcript(self, session_id: str) -> list[Message]:
         """All messages of a session, in order."""
@@ -264,22 +347,59 @@ class Store:
 
     # ------------------------------------------------------------------ notes
 
-    def put_notes(self, summary: Summary, facts: Sequence[Fact]) -> None:
-        """Replace the notes on a session and mark it summarised. What its owner pinned stays."""
+    def put_notes(self, summary: Summary, facts: Sequence[Fact], seen: int | None = None) -> list[Fact]:
+        """Replace the notes on a session and mark it summarised; gives the facts that were added.
+
+        `seen` is `deeds_of_forgetting` from before the transcript was read. Raises Stale where there are more now, or
+        the session is gone: what was forgotten meanwhile may stand in these notes.
+
+        What its owner decided on or pinned stays, and is not added again. What says the same as a fact that goes keeps
+        its place among the others; what a fact that does not come back had retired holds again.
+        """
+        session_id = summary.session_id
         with self.writing() as db:
+            if (seen is not None and seen != self.deeds_of_forgetting()) or self.session(session_id) is None:
+                raise Stale(f"Something was forgotten while the notes on {session_id} were written.")
             for keep in KEEP_REPLACED:
-                db.execute(keep, [summary.session_id])
-            db.execute("DELETE FROM summaries WHERE session_id = ?", [summary.session_id])
-            db.execute("DELETE FROM facts WHERE session_id = ? AND NOT pinned", [summary.session_id])
-            self._insert_notes(summary, facts)
-            db.execute(
-                "UPDATE sessions SET state = 'summarised', title = ? WHERE id = ?", [summary.title, summary.session_id]
-            )
+                db.execute(keep, [session_id])
+            before = self.facts_of(session_id)
+            db.execute("DELETE FROM summaries WHERE session_id = ?", [session_id])
+            db.execute("DELETE FROM facts WHERE session_id = ? AND NOT pinned AND NOT handled", [session_id])
+            added = rewritten(before, facts)
+            self._insert_notes(summary, added)
+            self._give_back([fact.id for fact in before])
+            db.execute("UPDATE sessions SET state = 'summarised', title = ? WHERE id = ?", [summary.title, session_id])
+        return added
+
+    def _give_back(self, fact_ids: Sequence[str]) -> None:
+        """Let hold again what one of these facts, if it is gone, had taken the place of or stood for."""
+        gone = [one for one in fact_ids if not self.number("SELECT 1 FROM facts WHERE id = ?", [one])]
+        with self.writing() as db:
+            for columns, name in (("retired_by = NULL, until = NULL", "retired_by"), ("same_as = NULL", "same_as")):
+                sql = f"UPDATE facts SET {columns} WHERE {name} IN (SELECT value FROM json_each(?))"
+                db.execute(sql, [json.dumps(gone)])
+
+    def remove_fact(self, fact: Fact) -> None:
+        """Delete a fact. What a prompt showed of it can still be told."""
+        with self.writing() as db:
+            db.execute(KEEP_REPLACED[1].replace("session_id = ? AND NOT pinned AND NOT handled", "id = ?"), [fact.id])
+            db.execute("DELETE FROM facts WHERE id = ?", [fact.id])
 
     def _insert_notes(self, summary: Summary | None, facts: Sequence[Fact]) -> None:
         if summary:
             self._db.table("summaries").insert(summary_row(summary))
-        if facts:
+        self.insert_facts(facts)
+
+    def insert_facts(self, facts: Sequence[Fact]) -> None:
+        """Write facts of sessions that are there, with what they rest on; those whose id is there stay as they are."""
+        if not facts:
+            return
+        from memory.tombstones import Tombstones
+
+        with self.writing():
+            facts = Tombstones(self).facts(facts)  # in here, so that no late job brings back what was forgotten
+            if not facts:
+                return
             self._db.table("facts").insert_all([fact_row(fact) for fact in facts], ignore=True)
             self._db.conn.executemany(
                 """INSERT OR IGNORE INTO evidence SELECT facts.seq, messages.seq FROM facts, messages

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, tzinfo
 
-from memory.drafts import one_line, visible
-from memory.extract import worst
+from memory.drafts import one_line
 from memory.records import RECALLED, Message
+from memory.visible import visible
 
 Count = Callable[[str], int]
 NAME_CHARS = 40
@@ -15,11 +15,15 @@ NAME_CHARS = 40
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A message that may be noted. `origin` is the worst that fed it."""
+    """A message that may be noted."""
 
     number: int
     message: Message
-    origin: str
+
+    @property
+    def origin(self) -> str:
+        """Whose words it is."""
+        return self.message.origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,23 +36,13 @@ class Block:
 
 
 def spoken(messages: Sequence[Message]) -> Iterator[Said]:
-    """What user and assistant said, numbered from 1. Recalled text is left out.
+    """What user and assistant said, numbered from 1. What was recalled, and what may repeat a page, is left out.
 
-    A reply in a turn that read a tool's result may repeat it, so it takes on that tool's origin.
+    So neither is learned: notes on it would carry orders that nobody gave into every later conversation.
     """
-    tool = ""
-    number = 0
-    for message in messages:
-        if message.origin == RECALLED or message.role == "system":
-            continue
-        if message.role == "tool":
-            tool = f"tool:{_tool_name(message)}"
-            continue
-        if message.role == "user":
-            tool = ""
-        if message.content.strip():
-            number += 1
-            yield Said(number, message, worst([message.origin, tool or message.origin]))
+    spoken = [one for one in messages if one.role in ("user", "assistant") and one.content.strip()]
+    own = [one for one in spoken if one.origin != RECALLED and not one.drawn_from]
+    yield from (Said(number, message) for number, message in enumerate(own, start=1))
 
 
 def blocks_of(
@@ -80,11 +74,14 @@ def _shown(message: Message, number: int, count: Count, most: int, zone: tzinfo 
 
 
 def _stub(message: Message, count: Count) -> str:
-    """One line for what is not shown: a tool's result, a reply that only calls tools. Empty for all else."""
+    """One line for what is not shown: a tool's result, a reply drawn from one or that only calls tools; else empty."""
     if message.origin == RECALLED or message.role in ("system", "user"):
         return ""
     if message.role == "tool":
         return f"(tool {_tool_name(message)} returned {message.tokens or count(message.content)} tokens, not shown)"
+    if message.drawn_from and message.content.strip():
+        names = ", ".join(map(label, message.drawn_from))
+        return f"(assistant answered from {names}, {len(message.content.split())} words, not shown)"
     called = ", ".join(dict.fromkeys(label(call.name) for call in message.tool_calls))
     return f"(assistant calls {called})" if called else ""
 
@@ -92,7 +89,7 @@ def _stub(message: Message, count: Count) -> str:
 def fenced(content: str) -> str:
     """The content as data: every line begins with "| ", so that none can be a header or close the fence.
 
-    Unseen characters go, and a chat template's own marks are broken up: a local server would obey them.
+    Unseen characters are spelled out, and a chat template's own marks broken up: a local server would obey them.
     """
     lines = [_MARKS.sub(lambda found: f"{found[0][0]} {found[0][1:]}", visible(line)) for line in content.splitlines()]
     return "\n".join(f"| {line.strip()}" for line in lines if line.strip())

@@ -107,6 +107,12 @@ def search(store: Store, question: str, limit: int, scope: Scope) -> dict[tuple[
     return {(kind, row[0]): row[1] for kind in TABLES for row in _Search(store, kind, scope).best(words, limit)}
 
 
+def search_facts(store: Store, text: str, limit: int) -> list[int]:
+    """The numbers of the facts that hold words of `text`, best first."""
+    found = terms(text)
+    return [seq for seq, _ in _Search(store, "f", Scope()).best(found, limit)] if found else []
+
+
 class _Search:
     """A search in one kind of rows."""
 

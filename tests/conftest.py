@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from assistant.app import App
 from assistant.settings import Settings
@@ -20,6 +21,10 @@ ROOT = Path(__file__).parent.parent
 MODEL = "gpt-4o-mini"  # the table knows that it takes system messages between the others
 Apps = Callable[..., App]
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+# A loaded machine makes any example slow, and how long one took says nothing of what is right.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True)

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from memory import answering
+from memory import answering, cascade
 from memory.embedding import Embedder, Unavailable
+from memory.forget import Forgetting, Receipt
 from memory.index import Index
 from memory.manager import MemoryManager
 from memory.session import Clock, now
@@ -59,6 +60,11 @@ def talk(memory: MemoryManager, *said: str, end: bool = True) -> str:
     if end:
         session.end()
     return session.id
+
+
+def forget_session(memory: MemoryManager, session_id: str) -> Receipt:
+    """Forget a whole session, as `assistant forget --session` does."""
+    return Forgetting(memory).carry_out(cascade.of(memory.store, sessions=[session_id]))
 
 
 PORTO = "I live in Porto with my dog Rex."

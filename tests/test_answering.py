@@ -17,7 +17,7 @@ from memory.store import Store
 from memory.tokens import Counter
 from memory.units import unit_id
 from tests.conftest import ROOT
-from tests.memories import Words, a_memory, leave, talk
+from tests.memories import Words, a_memory, forget_session, leave, talk
 
 Open = Callable[..., MemoryManager]
 
@@ -223,7 +223,7 @@ def test_a_removed_session_loses_its_vectors_of_every_model(old: MemoryManager, 
     new = opened(Wide())  # it need not have the old model
     new.sync(stop=stop_after(1))
     assert seqs <= new.index.ids()
-    new.remove(gone)
+    forget_session(new, gone)
     assert not seqs & (new.index.ids() | old.index.ids())
     assert len(old.index.ids()) == 20
 
@@ -319,7 +319,7 @@ def test_after_any_choices_a_sync_leaves_the_chosen_index_complete_and_alone(
         elif step == "part":
             memory.sync(stop=stop_after(number))
         elif step == "remove" and len(memory.store.sessions()) > 1:
-            memory.remove(memory.store.sessions()[0].id)
+            forget_session(memory, memory.store.sessions()[0].id)
         elif step == "lose":
             memory.index.rebuild()
         assert memory.recall("my dog").hits

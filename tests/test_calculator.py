@@ -138,12 +138,12 @@ def test_what_has_no_clear_value_is_refused_with_a_reason(expression: str, compl
     ],
 )
 def test_hostile_input_is_answered_or_refused_at_once(expression: str) -> None:
-    start = time.perf_counter()
+    start = time.thread_time()
     try:
         assert len(calculator(expression)) <= 1_002
     except ValueError as error:
         assert len(str(error)) < 300
-    assert time.perf_counter() - start < 0.5
+    assert time.thread_time() - start < 0.5
 
 
 def test_the_longest_expression_is_worked_out() -> None:

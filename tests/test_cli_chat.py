@@ -238,11 +238,11 @@ def test_a_session_that_goes_on_elsewhere_is_not_removed(server: ScriptedServer,
     with chatting(server) as process:
         say(process, SAID)
         heard(process)
-        ran = assistant("sessions", "rm", "last", "--yes")
-        assert (ran.returncode, ran.stdout) == (1, "")
+        ran = assistant("forget", "--session", "last", "--yes")
+        assert (ran.returncode, ran.stdout) == (4, "")
         assert "still going on" in ran.stderr
     assert len(states(home)) == 1
-    assert assistant("sessions", "rm", "last", "--yes").returncode == 0  # its process is gone
+    assert assistant("forget", "--session", "last", "--yes").returncode == 0  # its process is gone
 
 
 # ------------------------------------------------------------------ at a terminal

@@ -49,17 +49,6 @@ def test_a_session_is_shown_by_the_beginning_of_its_id(cli: Cli, sample: Path) -
     assert cli("sessions", "show", "nothing").code == 3
 
 
-def test_a_session_goes_for_good_and_only_with_a_yes(cli: Cli, sample: Path) -> None:
-    assert cli("sessions", "rm", "sample-1", "--dry-run").out.startswith("Would remove sample-1 ")
-    ran = cli("sessions", "rm", "sample-1")  # nobody can be asked
-    assert ran.code == 1
-    assert "--yes" in ran.err
-    assert cli("recall", "risotto", "--mode", "words").code == 0
-    assert cli("sessions", "rm", "sample-1", "--yes").code == 0
-    assert cli("recall", "risotto", "--mode", "words").code == 3
-    assert cli("sessions", "show", "sample-1").code == 3
-
-
 def test_owed_notes_are_written_when_asked_for(assistant: Run, server: ScriptedServer, home: Path) -> None:
     server.default = notes_or("Noted.")
     assert assistant("ask", "My sister Marta is a vegetarian.", server=server).returncode == 0

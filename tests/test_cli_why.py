@@ -120,7 +120,7 @@ def test_the_prompt_is_printed_byte_for_byte(asked: Cli, requests: list[bytes], 
 
 def test_what_was_forgotten_since_is_said_and_does_not_fail(asked: Cli, home: Path) -> None:
     (session,) = {row[0] for row in rows(home, "SELECT session_id FROM messages WHERE content = ?", SECRET)}
-    assert asked("sessions", "rm", session, "--yes").code == 0
+    assert asked("forget", "--session", session, "--yes").code == 0
     told = asked("why", "2")
     assert told.code == 0 and "[forgotten since]" in told.out
     printed = asked("why", "2", "--prompt")

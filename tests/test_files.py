@@ -1,5 +1,6 @@
 """Private files whatever the umask says, and locks that another process respects."""
 
+import json
 import os
 import stat
 import subprocess
@@ -11,11 +12,16 @@ from pathlib import Path
 
 import pytest
 
+from assistant.cli import main
 from memory.errors import Failure
-from memory.files import close_to_others, locked, private_file, private_folder
+from memory.files import close_to_others, locked, own_home, private_file, private_folder
+from memory.importers.run import import_file
+from memory.session import lock_path
 from memory.tokens import Counter
 from tests.conftest import ROOT
 from tests.memories import a_memory, leave, talk
+from tools import usual
+from tools.shell import shell_tool
 
 posix = pytest.mark.skipif(os.name != "posix", reason="only POSIX has such modes")
 
@@ -149,3 +155,95 @@ def test_a_lock_is_let_go_when_its_work_fails(tmp_path: Path) -> None:
         raise ValueError("work")
     with locked(tmp_path / "one.lock", wait_s=0) as mine:
         assert mine
+
+
+# ---------------------------------------------------------------------- the home
+
+
+@posix
+@pytest.mark.parametrize("name", ["memory.db", "index", "locks", "history", "config.toml", "backups"])
+def test_a_link_that_leads_out_of_the_home_is_refused_in_a_line(tmp_path: Path, counter: Counter, name: str) -> None:
+    outside, home = tmp_path / "outside", private_folder(tmp_path / "home")
+    outside.mkdir()
+    (home / name).symlink_to(outside / name)
+    with pytest.raises(Failure, match=f"{name} is a link that leads out of the home"):
+        a_memory(home, counter)
+    assert list(outside.iterdir()) == []
+
+
+@posix
+def test_weights_may_lie_elsewhere_and_links_within_the_home_are_its_owners_choice(
+    tmp_path: Path, counter: Counter
+) -> None:
+    home = private_folder(tmp_path / "home")
+    (tmp_path / "weights").mkdir()
+    (home / "models").symlink_to(tmp_path / "weights")
+    (home / "notes").symlink_to(home / "elsewhere")
+    leave(a_memory(home, counter))
+    assert (home / "memory.db").exists()
+
+
+@posix
+def test_no_private_file_is_made_or_opened_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "target").write_text("theirs")
+    (tmp_path / "target").chmod(0o644)
+    for target in ("target", "missing"):
+        (tmp_path / f"to-{target}").symlink_to(tmp_path / target)
+        with pytest.raises(Failure, match="is a link"):
+            private_file(tmp_path / f"to-{target}")
+    assert mode(tmp_path / "target") == 0o644
+    assert not (tmp_path / "missing").exists()
+
+
+@posix
+def test_a_home_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = private_folder(tmp_path / "home")
+    monkeypatch.setattr(os, "geteuid", lambda: home.stat().st_uid + 1)
+    with pytest.raises(Failure, match="belongs to another user"):
+        own_home(home)
+
+
+HOSTILE = [
+    "../../outside", "/outside", "..", ".", "", "a/../../b", "a\\..\\b", "CON", "NUL.txt", "\x00", "~root", "$HOME",
+    "-rf", "x" * 5000, "\u202e../", "．．／outside", "session\n../x", "%2e%2e%2f",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=lambda name: repr(name)[:20])
+def test_ids_from_outside_are_never_paths(tmp_path: Path, counter: Counter, name: str) -> None:
+    home, file = tmp_path / "deep" / "home", tmp_path / "import.jsonl"
+    said = {"id": name, "role": "user", "content": "hello there", "name": name}
+    line = {"schema": "assistant.session/1", "id": name, "title": name, "started_at": "2026-01-01T00:00:00Z"}
+    file.write_text(json.dumps({**line, "messages": [said]}) + "\n")
+    memory = a_memory(home, counter)
+    before = {path for path in tmp_path.rglob("*") if home not in path.parents}
+    import_file(file, memory.store, counter, mine=False, owes=True)
+    for session in memory.store.sessions():
+        with locked(lock_path(home / "locks", session.id), wait_s=0) as held:
+            assert held
+        memory.extract(session.id)
+    made = {path.relative_to(home).parts[0] for path in home.rglob("*")}
+    leave(memory)
+    assert {path for path in tmp_path.rglob("*") if home not in path.parents} == before
+    assert made <= {"memory.db", "memory.db-wal", "memory.db-shm", "locks"}
+    assert all(path.parent == home / "locks" for path in home.rglob("*.lock"))
+
+
+@posix
+def test_what_libraries_write_is_private_and_what_tools_write_for_their_owner_is_as_usual(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = os.umask(0o022)
+    try:
+        monkeypatch.setattr(usual, "umask", -1)
+        with pytest.raises(SystemExit):
+            main(["--version"])
+        (tmp_path / "library").touch()
+        shown = str(shell_tool(tmp_path).run(command="umask; mkdir made; touch made/file"))
+        usual.grant(tmp_path / "library", 0o666)
+        assert mode(tmp_path / "library") == 0o644
+        assert "0022" in shown
+        assert (mode(tmp_path / "made"), mode(tmp_path / "made" / "file")) == (0o755, 0o644)
+        assert os.umask(0o077) == 0o077
+    finally:
+        os.umask(before)

@@ -10,10 +10,11 @@ import pytest
 from assistant.errors import ModelUnreachable
 from memory.embedding import Embedder, MiniLM
 from memory.errors import Failure
+from memory.forget import Forgetting
 from memory.manager import MemoryManager, Recalled
 from memory.records import Scope
 from memory.tokens import Counter
-from tests.memories import NOTES, PORTO, Scribe, Words, a_memory, leave, talk
+from tests.memories import NOTES, PORTO, Scribe, Words, a_memory, forget_session, leave, talk
 
 Open = Callable[..., MemoryManager]
 
@@ -257,7 +258,7 @@ def test_what_is_removed_is_nowhere_any_more(memory: MemoryManager, home: Path) 
     memory.extract(gone)
     memory.sync()
     before = memory.index.ids()
-    assert memory.remove(gone)
+    assert not forget_session(memory, gone).owed
     assert memory.recall("password of the vault Xylophonquark", Scope(session_id=gone)).hits == ()
     assert all(hit.session_id == kept for hit in memory.recall("password vault dog").hits)
     rows = {f"m{message.seq}" for message in memory.store.transcript(kept)}
@@ -275,18 +276,17 @@ def test_what_is_removed_while_the_index_is_away_loses_its_vectors_later(opened:
     memory.index.close()
     (home / "index").rename(home / "away")
     (home / "index").write_text("in the way")
-    with pytest.raises(Failure):
-        memory.remove(gone)
+    assert forget_session(memory, gone).owed.startswith("the index: ")
     assert memory.store.session(gone) is None
     (home / "index").unlink()
     (home / "away").rename(home / "index")
-    memory.sync()
-    assert memory.index.ids() == {"m1", "m2"}
+    (receipt,) = Forgetting(memory).finish()
+    assert receipt.owed == "" and memory.index.ids() == {"m1", "m2"}
 
 
 def test_a_removed_session_can_be_removed_again(memory: MemoryManager) -> None:
     gone = talk(memory, "I live in Porto.")
-    assert memory.remove(gone) and memory.remove(gone)
+    assert forget_session(memory, gone).owed == forget_session(memory, gone).owed == ""
 
 
 def test_managers_of_one_process_share_an_index_and_see_each_others_words(

@@ -25,7 +25,7 @@ from memory.pending import Pending
 from memory.session import now
 from tests.commands import Cli, command_line, rows  # noqa: F401  the fixture `cli`
 from tests.conftest import MODEL, Apps
-from tests.memories import talk
+from tests.memories import forget_session, talk
 from tests.scripted import Answer, Call, ScriptedServer, bad_key
 
 EXIT_WAITS, EXIT_NOTHING = 6, 3
@@ -277,7 +277,7 @@ def test_to_remove_a_session_removes_what_waits_in_it(make: Callable[..., App], 
     app = make()
     chat = app.chat()
     assert paused(chat)
-    app.memory.remove(chat.session.id)
+    forget_session(app.memory, chat.session.id)
     assert app.memory.pending.all() == []
 
 
@@ -319,7 +319,7 @@ def test_what_a_tool_read_makes_every_effect_ask_in_later_turns_and_after_a_rest
     assert found[0].why == outside
 
 
-def test_foreign_words_that_left_the_window_do_not_count(
+def test_foreign_words_that_left_the_window_count_in_what_was_drawn_from_them(
     make: Callable[..., App], server: ScriptedServer, folder: Path
 ) -> None:
     (folder / "page.txt").write_text("word " * 300)
@@ -329,15 +329,22 @@ def test_foreign_words_that_left_the_window_do_not_count(
     assert chat._turn.outside() == ["read_file"]
     for _ in range(5):
         hear(chat.turn("word " * 300))
+    result = next(one for one in chat.session.transcript if one.role == "tool")
+    assert f"m{result.seq}" not in chat.session.shown()
+    assert chat._turn.outside() == ["read_file"]
+    said = [one.drawn_from for one in chat.session.transcript if one.role == "assistant"]
+    assert said == [(), *[("read_file",)] * 6]
+    chat = make().chat()
+    server.enqueue("Hello.")
+    hear(chat.turn("Hello."))
     assert chat._turn.outside() == []
 
 
-@pytest.mark.parametrize(
-    ("origin", "named"), [("user", []), ("imported", ["imported"]), ("tool:web_fetch", ["web_fetch"])]
-)
+@pytest.mark.parametrize(("origin", "named"), [("user", []), ("imported", ["imported"]), ("tool:web_fetch", None)])
 def test_recalled_notes_taint_by_their_origin(
-    make: Callable[..., App], server: ScriptedServer, origin: str, named: list[str]
+    make: Callable[..., App], server: ScriptedServer, origin: str, named: list[str] | None
 ) -> None:
+    """What a tool brought is not even shown."""
     app = make()
     talk(app.memory, "My dog is called Rex.")
     with app.memory.store.writing() as db:
@@ -346,8 +353,8 @@ def test_recalled_notes_taint_by_their_origin(
     server.enqueue("Rex.")
     chat = app.chat()
     recalled = hear(chat.turn("What is my dog called?"))[0]
-    assert isinstance(recalled, Recalled) and recalled.hits
-    assert chat._turn.outside() == named
+    assert isinstance(recalled, Recalled) and bool(recalled.hits) == (named is not None)
+    assert chat._turn.outside() == (named or [])
 
 
 @pytest.mark.parametrize("table", ["summaries", "facts"])
@@ -465,7 +472,7 @@ def test_several_turns_go_on_though_one_fails(shell: Cli, server: ScriptedServer
 def test_a_waiting_session_can_be_removed(shell: Cli, server: ScriptedServer, home: Path) -> None:
     server.enqueue(Answer(calls=(writes("one.txt"),)))
     shell("ask", "Write.")
-    assert shell("sessions", "rm", "last", "--yes").code == 0
+    assert shell("forget", "--session", "last", "--yes").code == 0
     assert rows(home, "SELECT count(*) FROM pending") == [(0,)]
 
 

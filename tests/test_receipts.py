@@ -23,7 +23,7 @@ from memory.deltas import decoded, encoded
 from memory.errors import StoreError
 from memory.receipts import Receipt
 from tests.conftest import MODEL, Apps
-from tests.memories import NOTES, PORTO, talk
+from tests.memories import NOTES, PORTO, forget_session, talk
 from tests.scripted import Answer, Call, ScriptedServer, bad_template, no_schema, rate_limited, refusal, too_long
 
 SECRET = "The cellar door opens with the word marmalade, twice."
@@ -353,7 +353,7 @@ def test_notes_that_were_written_again_are_told_as_they_were(app: App, server: S
     assert sent(app.memory, receipts(app)[0]).problem == ""
     kept = app.memory.store.rows("SELECT unit FROM replaced")
     assert {row["unit"][0] for row in kept} == {one.unit[0] for one in before.found if one.unit[0] != "m"}
-    app.memory.remove(session)
+    forget_session(app.memory, session)
     assert app.memory.store.rows("SELECT * FROM replaced") == []
 
 
@@ -368,7 +368,7 @@ def test_a_removed_session_takes_its_words_out_of_the_receipts_of_others(app: Ap
     session, chat = asked_about(app, server, SECRET)
     chat.end()
     app.memory.sync()
-    app.memory.remove(session)
+    forget_session(app.memory, session)
     built = sent(app.memory, receipts(app)[-1])
     assert "forgotten since" in built.problem and "m1" in built.problem
     assert b"marmalade" not in built.body and b"[forgotten since]" in built.body
@@ -385,7 +385,7 @@ def test_a_removed_session_takes_its_own_receipts_with_it(app: App, server: Scri
     chat.end()
     server.default = NOTES
     app.write_notes(app.memory, chat.session.id)
-    app.memory.remove(chat.session.id)
+    forget_session(app.memory, chat.session.id)
     counts = {
         table: app.memory.store.number(f"SELECT count(*) FROM {table}")
         for table in ("receipts", "recalls", "candidates", "replaced")

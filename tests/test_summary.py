@@ -358,28 +358,47 @@ def test_a_fact_has_the_worst_origin_of_its_messages() -> None:
     assert notes(Writer(reply(FACT))).summary.origin == "user"
 
 
-def test_a_tool_taints_the_reply_that_read_it_and_what_is_noted_of_it() -> None:
+def test_what_is_drawn_from_a_tool_is_a_stub_and_nothing_is_noted_of_it() -> None:
     talk = [
         said("user", "Read my notes file please.", 1),
         said("assistant", "", 2, tool_calls=(ToolCall("c", "read_file", '{"path": "SECRETPATH"}'),)),
         said("tool", "The wedding is in Verona.", 3, origin="tool:read_file", tool_call_id="c", tokens=312),
-        said("assistant", "Your notes say that the wedding is in Verona.", 4),
+        said("assistant", "Your notes say that the wedding is in Verona.", 4, drawn_from=("read_file",)),
         said("user", "I am allergic to peanuts.", 5),
-        said("assistant", "Noted: you are allergic to peanuts.", 6),
+        said("assistant", "Noted: the wedding, and your peanuts.", 6, drawn_from=("read_file", "web_fetch")),
     ]
     wedding = {**FACT, "text": "The wedding is in Verona.", "messages": [2], "quote": "the wedding is in Verona"}
-    allergy = {**FACT, "text": "The user is allergic to peanuts.", "messages": [3], "quote": "I am allergic to peanuts"}
-    writer = Writer(
-        reply(wedding, allergy, {**wedding, "messages": [1]}, gist="The notes say the wedding is in Verona.")
-    )
+    allergy = {**FACT, "text": "The user is allergic to peanuts.", "messages": [2], "quote": "I am allergic to peanuts"}
+    gist = "The user is allergic to peanuts and had a notes file read. The wedding is in Verona."
+    writer = Writer(reply(wedding, allergy, {**wedding, "messages": [1, 3]}, gist=gist, title="Wedding in Verona"))
     found = notes(writer, talk)
-    assert [(fact.message_ids, fact.origin) for fact in found.facts] == [(("m4",), "tool:read_file"), (("m5",), "user")]
-    assert found.summary.origin == "tool:read_file"
-    # The user never said Verona: under the user's number it does not come in.
-    assert found.dropped == ("not in the conversation: Verona | The wedding is in Verona.",)
+    assert [(fact.message_ids, fact.origin) for fact in found.facts] == [(("m5",), "user")]
+    # The model knows it from nowhere; under the user's number it does not come in either.
+    assert "Verona" not in f"{found.summary} {found.facts}" and len(found.dropped) == 3
+    assert found.summary.origin == "user"
     prompt = writer.asked[0][1]
     assert "(tool read_file returned 312 tokens, not shown)" in prompt and "(assistant calls read_file)" in prompt
-    assert "The wedding" not in prompt and "SECRETPATH" not in prompt
+    assert "(assistant answered from read_file, 9 words, not shown)" in prompt
+    assert "(assistant answered from read_file, web_fetch, 6 words, not shown)" in prompt
+    assert not re.search("wedding|SECRETPATH", prompt)
+
+
+def test_the_assistants_guess_does_not_become_the_owners_fact() -> None:
+    """A quote from a guess leaves it a guess, even beside the owner's yes; with the owner's number alone it waits."""
+    talk = [
+        said("user", "I was at a concert in Verona.", 1),
+        said("assistant", "You probably like jazz, and Verona is lovely.", 2),
+        said("user", "Yes, it was lovely.", 3),
+    ]
+    jazz = {**FACT, "kind": "preference", "text": "The user likes jazz.", "quote": "You probably like jazz"}
+    lovely = {**FACT, "text": "Verona was lovely.", "quote": "Verona is lovely", "messages": [1, 3]}
+    for numbers in ([2], [1, 2], [2, 3]):
+        gist = "The user was at a concert in Verona, which was lovely."
+        (fact, *_) = notes(Writer(reply({**jazz, "messages": numbers}, gist=gist)), talk).facts
+        assert (fact.origin, fact.status) == ("assistant", "kept")
+    found = notes(Writer(reply({**jazz, "messages": [3]}, lovely, gist=gist)), talk)
+    assert "jazz" not in str(found.facts), "the owner's messages do not say it"
+    assert [fact.status for fact in found.facts if fact.text == lovely["text"]] == ["review"]
 
 
 def test_recalled_text_and_system_messages_never_reach_the_writer() -> None:

@@ -128,7 +128,7 @@ def test_what_is_removed_loses_its_vectors(memory: MemoryManager) -> None:
     talk(memory, "I live in Porto.")
     memory.extract(gone)
     memory.sync()
-    memory.store.remove(gone)
+    memory.store.connection.execute("DELETE FROM sessions WHERE id = ?", [gone])
     assert memory.sync().removed >= 3
     assert_agree(memory)
 
@@ -334,7 +334,7 @@ def test_whatever_happened_before_a_sync_makes_them_agree(shared: MemoryManager,
         elif step == "extract":
             memory.extract(sessions[-1].id)
         elif step == "remove":
-            store.remove(sessions[0].id)
+            store.connection.execute("DELETE FROM sessions WHERE id = ?", [sessions[0].id])
         elif step == "sync":
             memory.sync()
         elif step == "stop":

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from tools import usual
 from tools.tool import EFFECTS, Tool, tool
 from tools.visible import visible
 
@@ -83,6 +84,7 @@ def run(command: str, folder: Path, limit_s: float) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         start_new_session=True,
+        umask=usual.umask,
     )
     with _lock:
         _running.add(process)

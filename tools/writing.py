@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tools import usual
 from tools.diffs import unified
 from tools.encodings import Encoding, editable, encoded, lines_of
 from tools.files import MAX_BYTES
@@ -164,7 +165,7 @@ def _carry_out(make: Callable[[], _Change]) -> str:
 
 def _replace(real: Path, data: bytes) -> None:
     """Write a file beside its place and move it there, so that nobody ever sees half of it."""
-    real.parent.mkdir(parents=True, exist_ok=True)
+    _make_folders(real.parent)
     if os.path.realpath(real) != str(real):
         raise ValueError(f"{real.name} was moved while it was written")
     beside = real.with_name(f".{real.name[:100]}.{os.urandom(4).hex()}.new")
@@ -180,11 +181,20 @@ def _replace(real: Path, data: bytes) -> None:
         raise
 
 
+def _make_folders(folder: Path) -> None:
+    """Make a folder and what is missing above it, with the rights that are usual for their owner."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for each in missing:
+        usual.grant(each, 0o777)
+
+
 def _take_rights(beside: Path, real: Path) -> None:
-    """Give the new file the owner, the group and the mode of the old one, if there is one."""
+    """Give the new file the owner, the group and the mode of the old one; if there is none, what is usual."""
     try:
         old, new = real.stat(), beside.stat()
     except FileNotFoundError:
+        usual.grant(beside, 0o666)
         return
     if hasattr(os, "chown") and (old.st_uid, old.st_gid) != (new.st_uid, new.st_gid):
         os.chown(beside, old.st_uid, old.st_gid)

@@ -5,6 +5,7 @@ A command's module is imported when the command is called, so that `--help` and 
 
 import gc
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -12,7 +13,9 @@ import click
 
 from assistant.cli.signals import HungUp, hang_ups_raise
 from assistant.cli.terminal import Output, steady_streams
+from assistant.settings import PROFILE
 from memory.errors import Failure
+from tools import usual
 
 # Command: its module in this package (and its name there, where it is not `command`), and the line that
 # `assistant --help` shows.
@@ -27,12 +30,18 @@ COMMANDS = {
     "approve": ("pending:approve", "Say yes to what waits, and go on."),
     "deny": ("pending:deny", "Say no to what waits, and go on."),
     "remember": ("remember", "Note something by hand."),
-    "sessions": ("sessions", "List, show, summarize or remove conversations."),
+    "forget": ("forget", "Take things out of the memory, for good, and prove it."),
+    "memory": ("memory", "See, accept, edit, pin and undo what is remembered as facts."),
+    "sessions": ("sessions", "List, show or summarize conversations."),
+    "backup": ("backup", "Copy the memory, and put a copy back."),
     "export": ("export_", "Write the memory to a file: md, json or jsonl."),
     "import": ("import_", "Read conversations from a file."),
     "eval": ("eval_", "Measure recall with cases of your own."),
     "models": ("models", "The models there are, and how to get more."),
     "config": ("config", "Show and change settings."),
+    "profiles": ("profiles", "Separate lives, each with its own memory."),
+    "encrypt": ("encrypt", "Encrypt the memory, or change its key."),
+    "decrypt": ("encrypt:decrypt", "Write the memory in plain again."),
     "doctor": ("doctor", "Check the memory, and mend it."),
 }
 EXIT_ERROR, EXIT_INTERRUPTED = 1, 130
@@ -103,12 +112,17 @@ def show_version(ctx: click.Context, _option: click.Parameter, wanted: bool) -> 
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=show_version, help="Show the version."
 )
 @click.option("-v", "--verbose", is_flag=True, expose_value=False, help="Show the whole traceback of an error.")
+@click.option("-p", "--profile", metavar="NAME", envvar=PROFILE, help="The separate life to use; see `profiles`.")
 @click.pass_context
-def group(ctx: click.Context) -> None:
+def group(ctx: click.Context, profile: str | None) -> None:
     """A personal assistant that remembers.
 
     Alone it is `chat` at a terminal, and `ask` when something is piped in or a question is given.
     """
+    if profile:
+        from assistant.cli import profiles
+
+        profiles.choose(ctx, profile)
     if ctx.invoked_subcommand is None:
         name = "chat" if sys.stdin.isatty() else "ask"
         ctx.invoke(group.get_command(ctx, name))  # type: ignore[arg-type]
@@ -120,7 +134,8 @@ def main(args: Sequence[str] | None = None) -> None:
     A failure is one line on stderr with its remedy; the traceback comes with -v alone.
     """
     words = list(sys.argv[1:] if args is None else args)
-    code = run(words, verbose=bool({"-v", "--verbose"} & set(words[:2])))
+    usual.umask = os.umask(0o077)  # what libraries write is private, too; what tools make for their owner is as usual
+    code = run(words, verbose=bool({"-v", "--verbose"} & set(words[:4])))
     # All that is left goes with the process. To look through it for garbage once more is a tenth of a quick command.
     gc.freeze()
     sys.exit(code)

@@ -15,19 +15,23 @@ from assistant.cli.consent import asker
 from assistant.cli.options import (
     TURN_LIMITS,
     defer_option,
+    incognito_option,
     limit_options,
     model_option,
-    open_app,
+    open_talk,
     plan_option,
+    profile_option,
     reasoning_option,
+    with_memory_option,
 )
+from assistant.cli.remember import remembered
 from assistant.cli.terminal import Output
 from assistant.planning import Plan
 from assistant.plans import lines
 from assistant.reply import Delta
 from memory.errors import Failure
 from memory.manager import Recalled
-from memory.records import Message
+from memory.records import Fact, Message
 
 if TYPE_CHECKING:
     from assistant.chat import Chat
@@ -42,12 +46,14 @@ log = logging.getLogger(__name__)
 @reasoning_option
 @plan_option
 @defer_option
-def command(prompt: tuple[str, ...], plan: bool, defer: bool, **flags: Any) -> None:
+@incognito_option
+@with_memory_option
+@profile_option
+def command(prompt: tuple[str, ...], plan: bool, defer: bool, incognito: bool, with_memory: bool, **flags: Any) -> None:
     """Ask one question and print the answer alone. What is piped in belongs to the question."""
     text = question(prompt)
-    app, output = open_app(**flags)
-    app.log_to_file()
-    chat = app.chat(asker(output, defer), agreer(output, defer))
+    app, output = open_talk(incognito, with_memory, **flags)
+    chat = app.chat(asker(output, defer, app.keeps), agreer(output, defer, app.keeps))
     answer(app, output, chat, chat.turn(text, plan))
 
 
@@ -60,7 +66,7 @@ def question(prompt: tuple[str, ...]) -> str:
     return text
 
 
-def answer(app: App, output: Output, chat: "Chat", turn: Generator[Event | Recalled | Plan]) -> None:
+def answer(app: App, output: Output, chat: "Chat", turn: Generator[Event | Recalled | Plan | Fact]) -> None:
     """Show a turn, and end its session, if it waits for nothing.
 
     Its notes are owed; its words are given vectors, so that the next question finds them.
@@ -90,9 +96,11 @@ class Shown:
         self._thought = ""
         self._said = self._ended = False  # whether anything was said so far, and whether its message has ended
 
-    def __call__(self, event: Event | Recalled | Plan) -> None:
+    def __call__(self, event: Event | Recalled | Plan | Fact) -> None:
         """Show an event; what is for the log or for nobody is passed over."""
-        if isinstance(event, Recalled):
+        if isinstance(event, Fact):
+            self._output.note(remembered(event.text))
+        elif isinstance(event, Recalled):
             if event.trouble:
                 self._output.note(event.trouble)
         elif isinstance(event, Plan):

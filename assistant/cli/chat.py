@@ -19,11 +19,14 @@ from assistant.cli.options import (
     count,
     day,
     defer_option,
+    incognito_option,
     limit_options,
     model_option,
-    open_app,
+    open_talk,
     plan_option,
+    profile_option,
     reasoning_option,
+    with_memory_option,
 )
 from assistant.cli.recall import show as show_hits
 from assistant.cli.remember import keep
@@ -36,17 +39,19 @@ from memory.errors import Failure
 from memory.extract import Notes
 from memory.manager import MemoryManager, Recalled
 from memory.plans import UNFINISHED
+from memory.records import Fact
 
 HELP = """\
 /help            this list
 /new             end this conversation and begin another
+/incognito       keep nothing of what is said from now on
 /plan TEXT       write a plan for it first, agree on it, and work through it
 /plan            go on with the plan of this conversation
 /recall WORDS    find what was said before
 /remember TEXT   note something by hand
 /quit            end (so does Ctrl-D)
 Enter sends; Alt-Enter begins a new line; Ctrl-C stops an answer."""
-COMMANDS = ("/help", "/new", "/plan", "/recall", "/remember", "/quit")
+COMMANDS = ("/help", "/new", "/incognito", "/plan", "/recall", "/remember", "/quit")
 
 
 @click.command()
@@ -56,10 +61,12 @@ COMMANDS = ("/help", "/new", "/plan", "/recall", "/remember", "/quit")
 @reasoning_option
 @plan_option
 @defer_option
-def command(plan: bool, defer: bool, **flags: Any) -> None:
+@incognito_option
+@with_memory_option
+@profile_option
+def command(plan: bool, defer: bool, incognito: bool, with_memory: bool, **flags: Any) -> None:
     """Talk. The conversation is remembered: notes are written when it ends."""
-    app, output = open_app(**flags)
-    app.log_to_file()
+    app, output = open_talk(incognito, with_memory, **flags)
     conversation = Conversation(app, output, plan, defer)
     try:
         conversation.run()
@@ -73,19 +80,34 @@ class Conversation:
     def __init__(self, app: App, output: Output, planned: bool = False, defer: bool = False) -> None:
         """`planned`: every message begins with a plan; `defer`: what its owner would be asked waits."""
         self._app, self._output, self._planned, self._defer = app, output, planned, defer
-        self._terminal = Terminal(history=app.settings.home / "history", commands=COMMANDS)
-        self._work = OwedWork(app.another_memory, self._write_owed, app.choice.name)
+        self._usual = app  # the parts after /new
+        self._terminal = self._prompted()
+        self._work = self._owed_work()
         self._chat = self._another_chat()
         self._commands: dict[str, Callable[[str], None]] = {
             "/help": lambda _rest: output.note(HELP),
             "/new": lambda _rest: self._begin_anew(),
+            "/incognito": lambda _rest: self._go_incognito(),
             "/plan": self._plan,
             "/recall": self._recall,
             "/remember": self._remember,
         }
 
     def _another_chat(self) -> Chat:
-        return self._app.chat(asker(self._output, self._defer), agreer(self._output, self._defer))
+        output, defer, keeps = self._output, self._defer, self._app.keeps
+        return self._app.chat(asker(output, defer, keeps), agreer(output, defer, keeps))
+
+    def _prompted(self) -> Terminal:
+        """The terminal with a prompt that says whose life this is; where nothing is kept, without a file of lines."""
+        app = self._app
+        keeps_lines = app.keeps and not app.memory.store.encrypted
+        words = [app.settings.profile, "" if app.keeps else "incognito"]
+        prompt = " ".join(filter(None, words)) or "you"
+        history = app.settings.home / "history" if keeps_lines else None
+        return Terminal(history=history, commands=COMMANDS, prompt=f"{prompt}> ", masked=app.masking.text)
+
+    def _owed_work(self) -> OwedWork:
+        return OwedWork(self._app.another_memory, self._write_owed, self._app.choice.name)
 
     def _away(self) -> bool:
         """Whether the background must leave the model: at once if it is embedded, which answers one at a time."""
@@ -97,8 +119,7 @@ class Conversation:
     def run(self) -> None:
         """Read and answer until the end of input, then write the notes."""
         self._output.note(introduction(self._app))
-        self._work.start()
-        self._work.go_on()
+        self._begin_work()
         while (line := self._terminal.read()) is not None:
             text = line.strip()
             if text in ("/quit", "/exit"):
@@ -106,6 +127,12 @@ class Conversation:
             self._handle(text)
         self._work.finish()
         self._end()
+
+    def _begin_work(self) -> None:
+        """Let the background do what is owed; nothing is where nothing is kept."""
+        if self._app.keeps:
+            self._work.start()
+            self._work.go_on()
 
     def leave(self) -> None:
         """Whatever happened: mark the session as ended, and leave what is owed."""
@@ -148,7 +175,7 @@ class Conversation:
             return
         self._show(self._chat.go_on(plan.turn))
 
-    def _show(self, turn: Generator[Event | Recalled | Plan]) -> None:
+    def _show(self, turn: Generator[Event | Recalled | Plan | Fact]) -> None:
         drew_on: Recalled | None = None
         with self._output.answer() as out, closing(turn) as events:
             shown = Shown(self._output, out.write, self._app.settings.show_reasoning)
@@ -175,12 +202,37 @@ class Conversation:
 
     def _begin_anew(self) -> None:
         self._end()
+        if self._app is not self._usual:
+            self._usual.log_to_file()
+            self._change_to(self._usual)
+            self._work = self._owed_work()
+            self._begin_work()
         self._chat = self._another_chat()
-        self._output.note("A new conversation.")
+        self._output.note("A new conversation." if self._app.keeps else "A new conversation, incognito as before.")
+
+    def _change_to(self, app: App) -> None:
+        self._app = app
+        self._terminal = self._prompted()
+
+    def _go_incognito(self) -> None:
+        """Go on with what the window shows, and keep nothing of it; what was said so far is ended as usual."""
+        if not self._app.keeps:
+            self._output.note("It is incognito already.")
+            return
+        self._work.finish()
+        self._end()
+        before, memory = self._chat.session, self._usual.memory
+        outside = memory.foreign(before.shown())
+        self._usual.stop_log()
+        self._change_to(self._usual.incognito(outside=outside))
+        self._chat = self._another_chat()
+        self._chat.session.take_over(before)
+        self._output.note(about_incognito(self._app))
+        self._output.note("What was said before stays, with its notes. /new begins a usual conversation.")
 
     def _end(self) -> None:
         """End the session and write its notes. Nobody must wait: Ctrl-C leaves them to the next start."""
-        if not self._chat.end():
+        if not self._chat.end() or not self._app.keeps:
             return
         try:
             with self._output.progress("Writing the notes (Ctrl-C leaves them for the next start)") as progress:
@@ -202,7 +254,7 @@ class Conversation:
             except Failure as error:
                 notes = memory.extract(session_id)
                 self._output.note(f"No notes by the model: {error} Extracted ones stand in until it is there.")
-            self._output.note(f'Noted: "{notes.summary.title}", {count(len(notes.facts), "fact")}.')
+            self._output.note(noted(memory, notes))
             try:
                 memory.sync(session_id)
             except Failure as error:  # the index, or the endpoint that makes vectors
@@ -221,13 +273,47 @@ def introduction(app: App) -> str:
         lines.append(
             f"It is not in the model table: its window is taken for {window}.\nASSISTANT_CONTEXT_TOKENS sets it."
         )
+    if app.settings.profile:
+        lines.append(f"Profile: {app.settings.profile}.")
+    lines += about_memory(app) if app.keeps else [about_incognito(app)]
+    return "\n".join([*lines, "/help lists commands, Ctrl-D ends."])
+
+
+def about_incognito(app: App) -> str:
+    """What is kept of an incognito conversation, and what is read."""
+    sees = "" if app.choice.embedded else " Its endpoint sees it as always."
+    reads = "It reads your memory." if app.recalls else "It reads no memory."
+    kept = "nothing of this conversation is kept on this machine, but what tools do with your yes"
+    return f"Incognito: {kept}. {reads}{sees}"
+
+
+def about_memory(app: App) -> list[str]:
+    """At the first time where all is kept; later what waits for its owner."""
+    lines = []
     if not app.memory.store.sessions(1):
         lines.append(f"What is said is remembered, in {app.settings.home} alone.")
     if waiting := sum(row.waits for row in app.memory.pending.all()):
         lines.append(f"Waiting for your approval: {waiting}. See: assistant pending")
+    if unsure := app.memory.facts.count_waiting():
+        lines.append(f"Waiting for your review: {count(unsure, 'fact')}. See: assistant memory review")
     if left := len(app.memory.unfinished()):
         lines.append(f"Unfinished: {count(left, 'plan')}. See: assistant pending")
-    return "\n".join([*lines, "/help lists commands, Ctrl-D ends."])
+    return lines
+
+
+def noted(memory: MemoryManager, notes: Notes) -> str:
+    """What is new in the memory after a session, and how to see it."""
+    session_id = notes.summary.session_id
+    kept = memory.store.facts_of(session_id)
+    facts = [fact for fact in kept if fact.status != "rejected"]
+    replaced = len(memory.facts.replaced_by(session_id))
+    waits = memory.facts.count_waiting(session_id)
+    told = [count(len(facts), "fact")]
+    told += [f"{replaced} replaced"] if replaced else []
+    told += [f"{waits} {'waits' if waits == 1 else 'wait'} for review"] if waits else []
+    named = "last" if memory.store.sessions(1)[0].id == session_id else session_id
+    see = f" See: assistant memory list --session {named}" if facts else ""
+    return f'Noted: "{notes.summary.title}": {", ".join(told)}.{see}'
 
 
 def sources(recalled: Recalled) -> str:

@@ -17,11 +17,20 @@ DIFF = {"+": GREEN, "-": RED, "@": DIM}  # the colours of a diff's lines, by how
 NO_ANSWER = "there was no answer"
 
 
-def asker(output: Output, defer: bool) -> AskOwner | None:
-    """Who asks the owner; None where nobody can be asked: no terminal, or what asks is to wait (`defer`)."""
-    if defer or not (sys.stdin.isatty() and sys.stderr.isatty()):
-        return None
+def asker(output: Output, defer: bool, keeps: bool = True) -> AskOwner | None:
+    """Who asks the owner; None where nobody can be asked: no terminal, or what asks is to wait (`defer`).
+
+    Where nothing is kept nothing can wait: `defer` is not heeded, and whom nobody can ask says no.
+    """
+    if (defer and keeps) or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return None if keeps else lambda question: _refused(output, question)
     return lambda question: consent(output, question)
+
+
+def _refused(output: Output, question: Question) -> Answer:
+    """The answer for an owner who cannot be asked now, nor later."""
+    output.note(f"Not run: {question.name} needs your yes, nobody can be asked here, and nothing waits in incognito.")
+    return Answer(False, reason="the user cannot be asked now")
 
 
 def consent(output: Output, question: Question) -> Answer:

@@ -10,7 +10,7 @@ from assistant.cli.options import count, open_app
 from assistant.cli.terminal import Output
 from memory.answering import held, replaced
 from memory.errors import Failure, IndexUnavailable, StoreError
-from memory.files import close_to_others
+from memory.files import close_to_others, lies_in
 from memory.index import Index, Unit
 from memory.store import Store
 from memory.sync import rebuild
@@ -28,7 +28,8 @@ def command(fix: bool, models: bool) -> int:
     try:
         for line in overview(app):
             click.echo(line)
-        damage = [*check_files(app, fix), *check_store(app, fix), *check_index(app, output, fix)]
+        damage = [*check_files(app, fix), *check_store(app, fix), *check_secrets(app, fix)]
+        damage += check_index(app, output, fix)
     except StoreError as error:
         if "doctor" not in error.remedy:  # a full disk, a lock: the store is not damaged
             raise
@@ -48,12 +49,13 @@ def command(fix: bool, models: bool) -> int:
 def overview(app: App) -> list[str]:
     """Where the memory lies and how much there is."""
     home, number = app.settings.home, app.memory.store.number
-    size = sum(path.stat().st_size for path in home.rglob("*") if path.is_file() and not path.is_symlink())
+    size = sum(path.stat().st_size for path in lies_in(home) if path.is_file() and not path.is_symlink())
     sessions, messages, facts, vectors = (
         number(f"SELECT count(*) FROM {table}") for table in ("sessions", "messages", "facts", "vectors")
     )
     counts = [count(sessions, "session"), count(messages, "message"), count(facts, "fact"), count(vectors, "vector")]
-    return [f"{home}: {size / 1e6:,.1f} MB", ", ".join(counts)]
+    life = f"profile {app.settings.profile}, " if app.settings.profile else ""
+    return [f"{life}{home}: {size / 1e6:,.1f} MB", ", ".join(counts)]
 
 
 def check_files(app: App, fix: bool) -> list[str]:
@@ -61,7 +63,7 @@ def check_files(app: App, fix: bool) -> list[str]:
     home = app.settings.home
     if fix:
         close_to_others(home)
-    found = [f"{path} can be read by others." for path in [home, *home.rglob("*")] if open_to_others(path)]
+    found = [f"{path} can be read by others." for path in [home, *lies_in(home)] if open_to_others(path)]
     return [*found[:SHOWN], f"... and {len(found) - SHOWN} more."] if len(found) > SHOWN else found
 
 
@@ -82,12 +84,41 @@ def check_store(app: App, fix: bool) -> list[str]:
             damage = store.damage()
     except StoreError as error:
         return [str(error)]
-    return [f"The store: {line}." for line in damage]
+    return [f"The store: {line}." for line in [*damage, *in_plain(app)]]
+
+
+def in_plain(app: App) -> list[str]:
+    """What of an encrypted home is not, since its encryption was cut short or something was put there."""
+    if not app.memory.store.encrypted:
+        return []
+    from memory.encryption import left_plain
+
+    return [f"{path} is in plain; run `assistant encrypt` again" for path in left_plain(app.settings.home)]
+
+
+def check_secrets(app: App, fix: bool) -> list[str]:
+    """Whether secrets stand in the store in plain: from before they were masked, or while that was switched off."""
+    from memory.unmasked import mask, unmasked
+
+    store = app.memory.store
+    if not app.settings.mask_secrets:
+        return []
+    if fix and any(unmasked(store)) and not mask(store):
+        return ["Secrets were masked; their bytes go once no other process reads the old pages: run it again."]
+    found = list(unmasked(store))
+    if not found:
+        return []
+    seqs = [one.key for one in found if one.table == "messages"]
+    ids = dict.fromkeys(one.session_id for one in store.messages(map(int, seqs)).values())
+    where = f" Sessions: {', '.join([*ids][:SHOWN])}." if ids else ""
+    return [f"Stored in plain: {count(sum(one.secrets for one in found), 'secret')}.{where}"]
 
 
 def check_index(app: App, output: Output, fix: bool) -> list[str]:
     """Whether the index, and one that still answers in its place, holds what the store says it holds."""
     store = app.memory.store
+    if not app.memory.keeps_vectors:
+        return []
     if fix:
         mend_index(app)
         with output.progress("making vectors", 1.0) as progress:
@@ -146,6 +177,8 @@ def owed(app: App) -> list[str]:
     sessions = len(store.owed(writer(app)))
     missing = vectors(app)
     lines = []
+    if forgets := store.number("SELECT count(*) FROM forgets WHERE state <> 'done'"):
+        lines.append(f"Owed: {count(forgets, 'forgetting')} to be finished. Now: assistant forget")
     if sessions:
         lines.append(f"Owed: notes on {count(sessions, 'session')}. Now: assistant sessions summarize --pending")
     return [*lines, missing] if missing else lines
@@ -153,6 +186,8 @@ def owed(app: App) -> list[str]:
 
 def vectors(app: App) -> str:
     """How many vectors are to be made yet, and which embedding model answers until then; empty if none are."""
+    if not app.memory.keeps_vectors:
+        return "The memory is encrypted and keeps no vectors: recall answers by words alone (setting plain_vectors)."
     store, index = app.memory.store, app.index
     missing, answering = store.count_unindexed(index.collection), next(held(store, index, app.index_of), index)
     if answering is index:

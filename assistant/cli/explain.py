@@ -51,6 +51,8 @@ def reason(why: Mapping[str, Any]) -> str:
     """What a score is made of, or by which occasion something came: "= words 1.00 + owner 0.50 - length 0.10"."""
     if "occasion" in why:
         return f"by time or kind: {why['occasion']}"
+    if "pinned" in why:
+        return "pinned: it stands in every prompt"
     parts = [f"{'-' if value < 0 else '+'} {name} {abs(value):.2f}" for name, value in why.get("parts", {}).items()]
     return "= " + " ".join(parts).removeprefix("+ ") if parts else "no score: it says what the question says"
 

@@ -6,6 +6,7 @@ import click
 
 from assistant.cli.options import count, open_app, session_named
 from assistant.cli.terminal import document_stream
+from memory.backup import carried
 from memory.export import Format, write, write_file
 
 
@@ -24,6 +25,7 @@ def command(path: Path | None, form: Format | None, session_id: str | None) -> N
             write(store, sessions, out, form)
         return
     write_file(store, sessions, path, form)
+    carried(store, app.settings.home, path, "export", app.memory.now())
     output.note(f"Wrote {count(len(sessions), 'session')} to {path}.")
 
 

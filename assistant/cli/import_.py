@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from assistant.app import App
-from assistant.cli.options import count, file_path, first_few, open_app
+from assistant.cli.options import count, file_path, first_few, open_app, settle_forgetting
 from assistant.cli.sessions import settle
 from assistant.cli.terminal import Output
 
@@ -27,6 +27,7 @@ def command(path: Path, form: str, mine: bool, no_embed: bool, summarize: str) -
     from memory.importers.run import import_file
 
     app, output = open_app()
+    settle_forgetting(app, output)
     with output.progress(f"reading {path.name}", path.stat().st_size) as progress:
         report = import_file(
             path,
@@ -40,6 +41,8 @@ def command(path: Path, form: str, mine: bool, no_embed: bool, summarize: str) -
     click.echo(f"{', '.join(new)} are new.")
     if report.conflicts:
         output.note(f"There already, with other words, and left as they are: {count(report.conflicts, 'message')}.")
+    if report.forgotten:
+        output.note(f"Left out, since they were forgotten: {report.forgotten:,} messages and facts.")
     for line in first_few([f"line {bad.line}: {bad.reason}" for bad in report.bad]):
         output.error(line)
     if not no_embed:

@@ -26,6 +26,8 @@ reasoning_option = click.option(
     "--reasoning", "show_reasoning", is_flag=True, default=None, help="Show the model's thoughts, dimmed."
 )
 defer_option = click.option("--defer", is_flag=True, help="Let what needs your approval wait, and do not ask.")
+incognito_option = click.option("--incognito", is_flag=True, help="Keep nothing of it, and read no memory.")
+with_memory_option = click.option("--with-memory", is_flag=True, help="With --incognito: read the memory all the same.")
 plan_option = click.option(
     "--plan", is_flag=True, help="Write numbered steps first, agree on them with you, and work through them."
 )
@@ -67,6 +69,18 @@ def limit_options(limits: Mapping[str, tuple[type, str]]) -> Callable[[F], F]:
     return decorated
 
 
+def _chosen_profile(ctx: click.Context, _option: click.Parameter, name: str | None) -> None:
+    if name:
+        from assistant.cli import profiles
+
+        profiles.choose(ctx, name)
+
+
+profile_option = click.option(
+    "-p", "--profile", metavar="NAME", expose_value=False, callback=_chosen_profile, help="The separate life to use."
+)
+
+
 def scope_options(command: F) -> F:
     """--after, --before, --as-of, --session and --kind."""
     for option in (
@@ -96,6 +110,29 @@ def open_app(**flags: Any) -> tuple[App, Output]:
     app = App.from_flags(output.note, **flags)
     click.get_current_context().call_on_close(app.close)
     return app, output
+
+
+def open_talk(incognito: bool, with_memory: bool, **flags: Any) -> tuple[App, Output]:
+    """The parts for a conversation, and where it prints: with a log, or those that keep nothing of it.
+
+    Raises UsageError for --with-memory alone.
+    """
+    if with_memory and not incognito:
+        raise click.UsageError("--with-memory belongs to --incognito; without it the memory is read anyway.")
+    app, output = open_app(**flags)
+    if incognito:
+        return app.incognito(recalls=with_memory), output
+    app.log_to_file()
+    settle_forgetting(app, output)
+    return app, output
+
+
+def settle_forgetting(app: App, output: Output) -> None:
+    """For commands that write: go on with a forgetting that a kill or a reader has left owed."""
+    if app.memory.store.number("SELECT 1 FROM forgets WHERE state <> 'done'"):
+        from assistant.cli.forget import settle
+
+        settle(app, output)
 
 
 def scope_of(

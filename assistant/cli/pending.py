@@ -22,10 +22,12 @@ from assistant.cli.options import (
     model_option,
     open_app,
     reasoning_option,
+    settle_forgetting,
 )
 from assistant.cli.terminal import Output
 from assistant.errors import Paused
 from memory.errors import BadInput, Failure, NothingFound
+from memory.masks import MARK
 from memory.pending import Pending, PendingRows, Said
 from memory.plans import PlanRow
 from memory.session import clean, now
@@ -124,6 +126,7 @@ def decide(said: Said, reason: str, ids: Sequence[str], every: bool, defer: bool
         raise click.UsageError("Give ids of `assistant pending`, or --all.")
     app, output = open_app(**flags)
     app.log_to_file()
+    settle_forgetting(app, output)
     pending = app.memory.pending
     unfinished = {plan.id: plan for plan in app.memory.unfinished()}
     chosen = [row for row in pending.all() if row.why] if every else []
@@ -167,6 +170,8 @@ def go_on(app: App, output: Output, session_id: str, defer: bool) -> None:
     if left:
         others = ", ".join(row.id for row in left)
         raise Paused(f"The turn waits for {count(len(left), 'other call')}: {others}.", "See `assistant pending`.")
+    if any(MARK in row.shown and row.kind == "call" for row in rows):
+        output.note("A call whose secret was masked is not run: its secret was not kept; ask again.")
     chat = app.resumed(session_id, asker(output, defer))
     answer(app, output, chat, chat.go_on(rows[0].turn if rows else None))
 

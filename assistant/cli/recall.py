@@ -17,7 +17,7 @@ from assistant.cli.options import day, file_path, json_option, mode_option, open
 from assistant.cli.terminal import Output
 from memory.errors import BadInput, NothingFound
 from memory.manager import Recalled
-from memory.records import Hit, HitKind, Scope
+from memory.records import IMPORTED, Hit, HitKind, Scope
 
 SCHEMA = "assistant.recall/1"
 HITS = 10
@@ -154,5 +154,12 @@ def show(output: Output, recalled: Recalled) -> None:
     if recalled.trouble:
         output.note(recalled.trouble)
     for rank, hit in enumerate(recalled.hits, 1):
-        head = f"{rank}. {day(hit.at)} {hit.kind}, {hit.title or 'untitled'} [{hit.session_id}]"
+        head = f"{rank}. {day(hit.at)} {hit.kind}{of_outside(hit)}, {hit.title or 'untitled'} [{hit.session_id}]"
         output.entry(head, hit.text if len(hit.text) <= SHOWN_CHARACTERS else hit.text[:SHOWN_CHARACTERS] + " …")
+
+
+def of_outside(hit: Hit) -> str:
+    """Whose words from outside a hit holds or may repeat; empty where it is its owner's or the assistant's own."""
+    if names := hit.why.get("drawn_from"):
+        return f", drawn from {', '.join(names)}"
+    return ", imported" if hit.origin == IMPORTED else ""

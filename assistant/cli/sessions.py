@@ -1,4 +1,4 @@
-"""`assistant sessions`: list, show, summarize or remove conversations."""
+"""`assistant sessions`: list, show or summarize conversations."""
 
 from typing import Any
 
@@ -13,20 +13,18 @@ from assistant.cli.options import (
     model_option,
     open_app,
     session_named,
+    settle_forgetting,
     settled_session,
-    yes_option,
 )
-from assistant.cli.terminal import confirm, document_stream
+from assistant.cli.terminal import document_stream
 from memory.errors import BadInput, NothingFound
 from memory.records import Session
-
-EXIT_REFUSED = 4
 
 
 @click.group(invoke_without_command=True)
 @click.pass_context
 def command(ctx: click.Context) -> None:
-    """List, show, summarize or remove conversations. Alone it lists them."""
+    """List, show or summarize conversations. Alone it lists them."""
     if ctx.invoked_subcommand is None:
         ctx.invoke(list_)
 
@@ -87,6 +85,7 @@ def summarize(session: str | None, pending: bool, model: str | None) -> int:
     if pending == bool(session):
         raise click.UsageError("Give a session, or --pending.")
     app, output = open_app(model=model)
+    settle_forgetting(app, output)
     if pending:
         return settle(app, output)
     found = settled_session(app.memory, session or "")
@@ -114,26 +113,3 @@ def settle(app: App, output: Any) -> int:
     if done.left:
         output.error(f"Some stays owed: {done.left}")
     return int(bool(done.left))
-
-
-@command.command()
-@click.argument("session")
-@click.option("--dry-run", is_flag=True, help="Only say what would go.")
-@yes_option
-def rm(session: str, dry_run: bool, yes: bool) -> int:
-    """Remove a conversation with its notes and vectors, for good."""
-    app, output = open_app()
-    store = app.memory.store
-    found = settled_session(app.memory, session, or_waiting=True)
-    messages, facts = len(store.transcript(found.id)), len(store.facts_of(found.id))
-    label = f'{found.id} "{one_line(found.title)}" with {count(messages, "message")} and {count(facts, "fact")}'
-    if dry_run:
-        click.echo(f"Would remove {label}.")
-        return 0
-    if not yes and not confirm(f"Remove {label}?"):
-        output.note("Nothing was removed.")
-        return EXIT_REFUSED
-    if not app.memory.remove(found.id):
-        output.note("Another process still reads the old pages; their bytes go when it has ended.")
-    output.note(f"Removed {label}.")
-    return 0

@@ -92,8 +92,16 @@ def confirm(question: str) -> bool:
 class Terminal:
     """Reads the user's messages: a prompt with editing, history and completion; plain lines when they are piped in."""
 
-    def __init__(self, *, history: Path | None = None, commands: Sequence[str] = (), prompt: str = "you> ") -> None:
-        self._history = history
+    def __init__(
+        self,
+        *,
+        history: Path | None = None,
+        commands: Sequence[str] = (),
+        prompt: str = "you> ",
+        masked: Callable[[str], str] = str,
+    ) -> None:
+        """`masked` gives a line as its history keeps it."""
+        self._history, self._masked = history, masked
         self._commands = list(commands)
         self._prompt = prompt
 
@@ -121,9 +129,15 @@ class Terminal:
         from prompt_toolkit.output import create_output
         from prompt_toolkit.styles import Style
 
+        masked = self._masked
+
+        class Masked(FileHistory):
+            def store_string(self, string: str) -> None:
+                super().store_string(masked(string))
+
         return PromptSession(
             [("bold", self._prompt)],
-            history=FileHistory(str(private_file(self._history))) if self._history else InMemoryHistory(),
+            history=Masked(str(private_file(self._history))) if self._history else InMemoryHistory(),
             completer=WordCompleter(self._commands, sentence=True),
             # Where completions may appear, rows are kept free for them: only commands are worth that.
             complete_while_typing=Condition(lambda: get_app().current_buffer.text.startswith("/")),

@@ -16,6 +16,7 @@ from assistant.recorder import Sent, sent
 from memory.deltas import LOST
 from memory.errors import NothingFound
 from memory.manager import MemoryManager
+from memory.masks import MARK
 from memory.receipts import Found, Looked, Receipt
 from memory.records import Message
 from memory.session import clean
@@ -91,6 +92,8 @@ def show_request(output: Output, request: Sent) -> int:
         out.write(request.body.decode())
     if sys.stdout.isatty():
         click.echo()
+    if masks := request.body.count(MARK.encode()):
+        output.note(f"{count(masks, 'secret')} in it {'is' if masks == 1 else 'are'} masked: the model saw more.")
     if request.problem:
         output.error(request.problem)
     return EXIT_DIFFERS if request.problem else 0

@@ -12,7 +12,7 @@ from memory.drafts import KINDS
 from memory.errors import BadInput
 from memory.extract import TITLE_CHARS, fact_id, shortened, title_of, worst
 from memory.grounding import literal, telling
-from memory.importers.parsed import Bad, Conversation
+from memory.importers.parsed import Bad, Conversation, drawn
 from memory.records import (
     ASSISTANT,
     IMPORTED,
@@ -75,7 +75,8 @@ def conversation(value: object, mine: bool) -> Conversation:
     session_id = _needed_id(fields, "id")
     raw = [_object(one, f"messages[{n}]") for n, one in enumerate(_list(fields, "messages", needed=True))]
     started = _started(fields, raw)
-    messages = tuple(_message(one, session_id, n, started, mine) for n, one in enumerate(raw))
+    read_in = [_message(one, session_id, n, started, mine) for n, one in enumerate(raw)]
+    messages = tuple(drawn(read_in, [_drawn_from(one, mine) for one in raw]))
     summary = _summary(fields, session_id, messages, started, mine)
     session = Session(
         session_id,
@@ -168,6 +169,14 @@ def _message(fields: Mapping[str, Any], session_id: str, place: int, started: da
         tuple(_call(one, f"{where}tool_calls[{n}]") for n, one in enumerate(_list(fields, "tool_calls", where))),
         _text(fields, "tool_call_id", where) or None,
     )
+
+
+def _drawn_from(fields: Mapping[str, Any], mine: bool) -> Sequence[str] | None:
+    """What the file says that a message is drawn from; None where it says nothing, or is not to be believed."""
+    said = fields.get("drawn_from")
+    if not mine or not isinstance(said, list):
+        return None
+    return [one for one in said if isinstance(one, str) and _TOOL_ORIGIN.fullmatch(f"tool:{one}") and "," not in one]
 
 
 def _made_id(session_id: str, place: int) -> str:
@@ -267,7 +276,7 @@ def _fact(note: _Note, session: Session, messages: Mapping[str, Message], ids: M
     fields, where = note.fields, note.where
     evidence = [messages[one] for one in note.message_ids if one in messages]
     quote = _quote(_text(fields, "quote", where), evidence)
-    retired_by = _id(fields, "retired_by", where)
+    retired_by, same_as = _id(fields, "retired_by", where), _id(fields, "same_as", where)
     at = evidence[0].at if evidence else session.started_at
     return Fact(
         note.id,
@@ -283,6 +292,10 @@ def _fact(note: _Note, session: Session, messages: Mapping[str, Message], ids: M
         retired_by and ids.get(retired_by, retired_by),
         # Pinned is its owner's word, and a file is not its owner.
         _flag(fields, "pinned", where) and mine,
+        until=_time(fields, "until", where),
+        # Of others' files a fact says the same as one of the same file alone: the owner's is not heard again by it.
+        same_as=same_as and ids.get(same_as, same_as if mine else None),
+        handled=_flag(fields, "handled", where) and mine,
     )
 
 

@@ -11,9 +11,11 @@ from memory.export import by_hand
 from memory.extract import fact_id
 from memory.importers import jsonl
 from memory.importers.parsed import Bad, Conversation, Reader
+from memory.masks import Masking
 from memory.records import IMPORTED, Fact, Summary
 from memory.store import Added, Store
 from memory.tokens import Counter
+from memory.tombstones import Tombstones, without
 
 # Messages to a transaction: a commit waits for the disk, and other processes wait for a transaction (about 0.1 s).
 BATCH_MESSAGES = 1000
@@ -25,6 +27,8 @@ Progress = Callable[[int, int], None]
 class Report:
     """What an import did. `conflicts` are messages that are there with another text: what is there was kept.
 
+    `forgotten` are messages and facts that were left out since their owner made the memory forget them.
+
     `sessions` to `facts` count what was added, `unchanged` the sessions to which nothing was.
     """
 
@@ -35,6 +39,7 @@ class Report:
     unchanged: int = 0
     conflicts: int = 0
     bad: tuple[Bad, ...] = ()
+    forgotten: int = 0
 
 
 def import_file(
@@ -57,12 +62,17 @@ def import_file(
     tally = _Tally()
     with _opened(path) as file:
         size = os.fstat(file.fileno()).st_size
-        for batch in _batches(reader(file, mine), tally.bad, counter):
+        for batch in _batches(reader(file, mine), tally.bad, counter, store):
             with store.writing():
+                graves = Tombstones(store)
                 for one in batch:
-                    tally.count(*_merged(store, one, owes))
+                    kept, left_out = _remembered(graves, one) if graves else (one, 0)
+                    tally.forgotten += left_out
+                    if kept:
+                        tally.count(*_merged(store, kept, owes or left_out > 0))
             if progress:
                 progress(file.tell(), size)
+    store.masking.tell()
     return tally.report()
 
 
@@ -73,6 +83,7 @@ class _Tally:
     added: list[Added] = field(default_factory=list)
     conflicts: int = 0
     bad: list[Bad] = field(default_factory=list)
+    forgotten: int = 0
 
     def count(self, added: Added, conflicts: int) -> None:
         self.added.append(added)
@@ -87,6 +98,7 @@ class _Tally:
             unchanged=self.added.count(Added()),
             conflicts=self.conflicts,
             bad=tuple(self.bad),
+            forgotten=self.forgotten,
         )
 
 
@@ -97,7 +109,9 @@ def _opened(path: Path) -> BinaryIO:
         raise BadInput(f"Cannot read {path}: {error.strerror}.", "Check the path and its rights.") from error
 
 
-def _batches(found: Iterable[Conversation | Bad], bad: list[Bad], counter: Counter) -> Iterator[Sequence[Conversation]]:
+def _batches(
+    found: Iterable[Conversation | Bad], bad: list[Bad], counter: Counter, store: Store
+) -> Iterator[Sequence[Conversation]]:
     """Conversations with their tokens counted, about a thousand messages at a time; what is bad goes to `bad`."""
     batch: list[Conversation] = []
     messages = 0
@@ -105,7 +119,7 @@ def _batches(found: Iterable[Conversation | Bad], bad: list[Bad], counter: Count
         if isinstance(one, Bad):
             bad.append(one)
             continue
-        batch.append(_counted(one, counter))
+        batch.append(_counted(one, counter, store.masking))
         messages += 1 + len(one.messages)
         if messages >= BATCH_MESSAGES:
             yield batch
@@ -113,10 +127,11 @@ def _batches(found: Iterable[Conversation | Bad], bad: list[Bad], counter: Count
     yield batch
 
 
-def _counted(one: Conversation, counter: Counter) -> Conversation:
+def _counted(one: Conversation, counter: Counter, masking: Masking) -> Conversation:
+    """The conversation as it is stored: masked, with its tokens counted."""
     messages = [
         replace(message, tokens=counter.message(message.role, message.content, message.name, message.tool_calls))
-        for message in one.messages
+        for message in map(masking.message, one.messages)
     ]
     facts = [replace(fact, tokens=counter.text(fact.text)) for fact in one.facts]
     return replace(one, messages=tuple(messages), summary=_counted_summary(one.summary, counter), facts=tuple(facts))
@@ -124,6 +139,25 @@ def _counted(one: Conversation, counter: Counter) -> Conversation:
 
 def _counted_summary(summary: Summary | None, counter: Counter) -> Summary | None:
     return summary and replace(summary, tokens=counter.text(f"{summary.title}: {summary.gist}"))
+
+
+def _remembered(graves: Tombstones, one: Conversation) -> tuple[Conversation | None, int]:
+    """A conversation without what was forgotten, None where nothing is left, and how much was left out.
+
+    Where it lacks a message, or is less a fact, its title and summary go as well: they may tell of it.
+    """
+    if graves.sessions([one.session.id]):
+        return None, len(one.messages) + len(one.facts)
+    gone = graves.messages(one.messages)
+    messages = tuple(each for each in one.messages if each.id not in gone)
+    facts = tuple(without(graves.facts(one.facts), gone))
+    left_out = len(one.messages) - len(messages) + len(one.facts) - len(facts)
+    if not left_out:
+        return one, 0
+    if not messages:
+        return None, left_out
+    session = replace(one.session, title="", state="ended")
+    return replace(one, session=session, messages=messages, facts=facts, summary=None), left_out
 
 
 def _merged(store: Store, one: Conversation, owes: bool) -> tuple[Added, int]:
