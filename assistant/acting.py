@@ -66,7 +66,7 @@ class Acting:
         waiting = list(said.tool_calls)
         try:
             yield said
-            yield from self._answers(waiting)
+            yield from self._answers(waiting, bool(said.masked))
         except (KeyboardInterrupt, Interrupted):
             for call in waiting:
                 yield self._answered(Acted(call, ToolResult(NOT_ANSWERED, ok=False), "interrupted"))
@@ -78,8 +78,8 @@ class Acting:
         next(answers)
         yield from answers
 
-    def _answers(self, waiting: list[ToolCall]) -> Iterator[Message]:
-        for acted in self._acted(tuple(waiting)):
+    def _answers(self, waiting: list[ToolCall], masked: bool) -> Iterator[Message]:
+        for acted in self._acted(tuple(waiting), masked):
             answer = self._answered(acted)
             del waiting[0]  # only now: until its answer exists, an interrupt must find the call
             yield answer
@@ -87,11 +87,12 @@ class Acting:
     def _answered(self, acted: Acted) -> Message:
         call, text = acted.call, unmarked(acted.result.text)
         self._noted(replace(acted, result=replace(acted.result, text=text)))
-        return self._make("tool", text, origin=f"tool:{call.name}", name=call.name, tool_call_id=call.id)
+        message = self._make("tool", text, origin=f"tool:{call.name}", name=call.name, tool_call_id=call.id)
+        return replace(message, drawn_from=tuple(filter(None, [acted.result.whose])))
 
-    def _acted(self, calls: Sequence[ToolCall]) -> Iterator[Acted]:
-        """What comes of the calls, in their order."""
-        checked = [self._checked(call) for call in calls]
+    def _acted(self, calls: Sequence[ToolCall], masked: bool) -> Iterator[Acted]:
+        """What comes of the calls, in their order; `masked`: something in their message was."""
+        checked = [self._checked(call, masked) for call in calls]
         wanted = [one for one in checked if isinstance(one, Wanted)]
         decided = {one.call.id: decision for one, decision in zip(wanted, self._approve(wanted), strict=True)}
         for batch in _batches(checked):
@@ -99,11 +100,11 @@ class Acting:
             for each in running:
                 yield each if isinstance(each, Acted) else self._waited(*each)
 
-    def _checked(self, call: ToolCall) -> Wanted | Acted:
+    def _checked(self, call: ToolCall, masked: bool) -> Wanted | Acted:
         """The call as its owner would be asked for it, or what the model is told of it instead."""
         if told := self._watch(call):
             return Acted(call, ToolResult(told, ok=False), "repeated")
-        if MARK in call.arguments:
+        if masked and MARK in call.arguments:
             return Acted(call, ToolResult(NOT_KEPT, ok=False), "refused: its secret was not kept")
         prepared = self._toolbox.prepare(call.name, call.arguments)
         if isinstance(prepared, ToolResult):

@@ -445,13 +445,15 @@ class App:
         import logging
         from logging.handlers import RotatingFileHandler
 
+        from memory.visible import visible_line
+
         path = private_file(self.settings.home / "assistant.log")
         handler = RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8")
         masked = self.masking.text
 
         class Masked(logging.Formatter):
             def format(self, record: logging.LogRecord) -> str:
-                return masked(super().format(record))
+                return masked(visible_line(super().format(record)))  # ids from outside may hold a line's end
 
         handler.setFormatter(Masked("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         for room in LOGGED:

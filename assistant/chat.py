@@ -57,17 +57,20 @@ class Chat:
         """The step that is acted on, from which helpers are begun."""
         return self._turn.parent()
 
-    def turn(self, text: str, planned: bool = False) -> Generator[Event | Recalled | Plan | Fact]:
+    def turn(
+        self, text: str, planned: bool = False, drawn_from: tuple[str, ...] = ()
+    ) -> Generator[Event | Recalled | Plan | Fact]:
         """Answer a message: what was recalled for it, then the events of `agent.respond`; if `planned`, by a plan.
 
-        Before these comes the fact that the message asks to remember, where it does; it is kept then.
+        Before these comes the fact that the message asks to remember, where it does; it is kept then. `drawn_from`
+        names whose words stand in the message that are not its owner's.
 
         Raises what the model raises, and LimitReached and Paused; the message is committed all the same. Closing the
         iterator, or Ctrl-C, keeps what was said so far, marked as interrupted.
         """
         session = self.session
         self._app.check_price()
-        asked = session.remember(session.make("user", text, origin=USER))
+        asked = session.remember(replace(session.make("user", text, origin=USER), drawn_from=drawn_from))
         self._turn = Turn(self._shared, asked.seq, planned)
         kept = self._keep_said(asked)
         if kept:
@@ -124,7 +127,7 @@ class Chat:
         """Keep what a message asks to remember, as "remember that ...": at once, and whatever the model makes of it."""
         from memory.asked import to_remember
 
-        found = to_remember(asked.content)
+        found = to_remember(asked.content) if not asked.drawn_from else None
         return self._memory.note_said(asked, *found) if found else None
 
     def _pinned(self) -> tuple[Hit, ...]:

@@ -10,10 +10,10 @@ memory.errors.Failure        1
   LimitReached               5   a limit of steps, tokens, time or money stopped the turn
   PlanRefused                4   the owner said no to a plan
   Paused                     6   the turn waits for its owner's approval
-  Interrupted              130   Ctrl-C
+  Interrupted (Stopped)    130   Ctrl-C
 """
 
-from memory.errors import Failure
+from memory.errors import Failure, Stopped
 
 
 class RateLimited(Failure):
@@ -71,7 +71,7 @@ class Paused(Failure):
     exit_code = 6
 
 
-class Interrupted(Failure):
+class Interrupted(Stopped):
     """The person at the keyboard stopped it, as Ctrl-C does."""
 
     exit_code = 130

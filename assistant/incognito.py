@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from assistant.local import LocalEndpoint
     from assistant.telemetry import Telemetry
     from memory.index import Index
+    from memory.masks import Masking
     from memory.session import LiveSession
     from tools.tool import Tool
 
@@ -46,6 +47,13 @@ class IncognitoApp(App):
     def memory_tools(self, session: "Callable[[], LiveSession]") -> "list[Tool]":
         """The tool recall where the memory is read, and never one that writes."""
         return [each for each in super().memory_tools(session) if self.recalls and not each.effects]
+
+    @property
+    def masking(self) -> "Masking":
+        """Nothing is masked, since nothing is stored: the model sees what was said for as long as it is talked."""
+        from memory.masks import Masking
+
+        return Masking(False, False, self.say)
 
     def log_to_file(self) -> None:
         """Keep no log."""

@@ -7,7 +7,7 @@ from datetime import datetime
 from memory.errors import BadInput, Failure
 from memory.foreign import TOOL
 from memory.manager import MemoryManager
-from memory.records import ASSISTANT, USER, Hit, Message, Scope
+from memory.records import ASSISTANT, IMPORTED, Hit, Message, Scope
 from memory.session import LiveSession, now
 from memory.units import parsed, unit_id
 from tools.tool import Outside, Tool, tool
@@ -45,8 +45,10 @@ def memory_tools(memory: Callable[[], MemoryManager], session: Callable[[], Live
         with closing(memory()) as opened:
             hits = _hits(opened, query, scope, session())
             text = "\n".join([FOUND, *(_line(hit, query) for hit in hits)]) if hits else NOTHING
-            foreign = any(hit.origin not in (USER, ASSISTANT) or "drawn_from" in hit.why for hit in hits)
-        return Outside(text) if foreign else text
+        if any("drawn_from" in hit.why for hit in hits):
+            return Outside(text)
+        # What was imported goes into prompts by itself, too: it asks before what has effects, and quarantines nothing.
+        return Outside(text, IMPORTED) if any(hit.origin == IMPORTED for hit in hits) else text
 
     def remember(text: str) -> str:
         """Keep something for later conversations, in one statement that can be understood by itself.

@@ -56,7 +56,7 @@ class ModelInfo:
     """What is known of a model. `late_system`: its template takes system messages after the first message.
 
     `notes`: it can write notes on a session that are worth keeping. `by_schema`: it uses tools better where they are
-    offered through a JSON schema (schemacalls.py).
+    offered through a JSON schema (schemacalls.py). `decides`: it can tell what a new fact does to earlier ones.
     """
 
     name: str
@@ -70,6 +70,7 @@ class ModelInfo:
     late_system: bool
     notes: bool
     by_schema: bool
+    decides: bool
 
 
 def lookup(name: str) -> ModelInfo:
@@ -96,6 +97,7 @@ def lookup(name: str) -> ModelInfo:
         late_system=row["late_system"],
         notes=row["notes"],
         by_schema=row.get("by_schema", False),
+        decides=row.get("decides", True),
     )
 
 
@@ -127,6 +129,7 @@ def _unknown(name: str) -> ModelInfo:
         late_system=False,  # some templates refuse a system message that is not the first, others drop it unseen
         notes=True,  # what it writes is checked
         by_schema=False,
+        decides=True,  # a control among the questions tells one that cannot
     )
 
 

@@ -45,11 +45,12 @@ def _written(app: "App", memory: MemoryManager, session_id: str, away: Callable[
 
 
 def _summarised(app: "App", memory: MemoryManager, session_id: str, away: Callable[[], bool]) -> Notes:
-    """The model's notes; the same model says what they change of earlier ones, within the same limits."""
+    """The model's notes; where it can, the same model says what they change of earlier ones, within the same limits."""
     from memory.deciding import ModelDecide
 
     writer = EndpointWriter(app, memory, session_id, away)
-    return memory.summarise(session_id, writer, ModelDecide(writer))
+    decide = ModelDecide(writer) if app.choice.info.decides else None
+    return memory.summarise(session_id, writer, decide)
 
 
 class EndpointWriter:

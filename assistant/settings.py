@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from memory.errors import BadInput
-from memory.files import PROFILES
+from memory.files import PROFILES, check_home
 
 FILE = "config.toml"
 PROFILE = "ASSISTANT_PROFILE"
@@ -155,7 +155,7 @@ def profile_name(name: str) -> str:
 def profiles(environment: Mapping[str, str]) -> list[str]:
     """The names of the profiles that there are, in order."""
     folder = base_folder(environment) / PROFILES
-    if not folder.is_dir():
+    if folder.is_symlink() or not folder.is_dir():
         return []
     found = [each for each in folder.iterdir() if each.is_dir() and not each.is_symlink()]
     return sorted(each.name for each in found if re.fullmatch(PROFILE_NAME, each.name))
@@ -176,9 +176,12 @@ def load(
 ) -> tuple[Settings, dict[str, str]]:
     """The settings, and for each that is not a default where it came from.
 
-    Raises BadInput for a file that is no TOML, an unknown name or a value of the wrong type.
+    Raises BadInput for a file that is no TOML, an unknown name or a value of the wrong type, and Failure for a home
+    that is another user's, or from which links lead out: its settings are not its owner's word.
     """
     home, base = home_folder(environment), base_folder(environment)
+    for folder in dict.fromkeys((base, home)):
+        check_home(folder)
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
     given = {name: environment[var] for name, var in ENVIRONMENT.items() if environment.get(var)}

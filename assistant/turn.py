@@ -19,7 +19,7 @@ from assistant.repeats import Repeats
 from assistant.toolwords import descriptions
 from assistant.waiting import Waiting, agree_on
 from memory.plans import PlanRow
-from memory.records import Message, ToolCall
+from memory.records import IMPORTED, Message, ToolCall
 from memory.session import LiveSession, now
 from tools.toolbox import Toolbox
 
@@ -60,7 +60,8 @@ class Turn:
         schemas = self._memory.counter.tools(shared.toolbox.schemas())
         self.budget = Budget(self._app, self._memory, self.meter, schemas, shared.session.window)
         self.desk = Desk(self._asked)
-        self._drawn_from: dict[str, None] = {}
+        said = [message for message in shared.session.transcript if seq and message.seq > seq]  # before a pause
+        self._drawn_from = dict.fromkeys(name for message in said for name in message.drawn_from if name != IMPORTED)
         self._approval = self._deciding()
 
     def events(self) -> Generator[Event | Plan]:

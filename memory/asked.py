@@ -44,7 +44,9 @@ def to_remember(text: str) -> tuple[str, FactKind] | None:
 
 
 def _first(rest: str) -> str:
-    """The first sentence without its end; empty for a question, one word, and what is too long."""
+    """The first sentence without its end; empty for a question, one word, code, a quote, and what is too long."""
+    if rest.lstrip().startswith(("`", ">")):
+        return ""
     said = next(iter(sentences(rest)), "")
     question = re.search(r"[?？؟]\W*$", said)
     statement = said.rstrip(" .!。！")

@@ -1,13 +1,14 @@
 """Backups of the store: consistent copies, without the index, which is made anew."""
 
 import contextlib
-import shutil
+import sqlite3
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from memory import cascade
-from memory.encryption import fit
+from memory.connection import NOT_PLAIN
+from memory.encryption import fitting_copy
 from memory.errors import BadInput, NothingFound
 from memory.files import private_file, private_folder
 from memory.rows import as_fact, as_message, to_text
@@ -83,9 +84,8 @@ def restore(memory: "MemoryManager", path: Path, at: datetime) -> Path:
     store = memory.store
     making = private_folder(memory.home / FOLDER) / "restoring.db"
     _delete(making)
-    shutil.copyfile(path, private_file(making))
     try:
-        fit(making, store)
+        _copy(path, making, store)
         source = Store(making)
         try:
             if damage := source.damage():
@@ -100,6 +100,16 @@ def restore(memory: "MemoryManager", path: Path, at: datetime) -> Path:
         _delete(making)
     store.purge()
     return kept
+
+
+def _copy(path: Path, copy: Path, store: Store) -> None:
+    """Raises BadInput where the file is no database, and so no backup."""
+    try:
+        fitting_copy(path, copy, store)
+    except sqlite3.DatabaseError as error:
+        if NOT_PLAIN not in str(error):
+            raise
+        raise BadInput(f"{path} is no backup.", "Choose another with `assistant backup --list`.") from error
 
 
 def _delete(path: Path) -> None:
@@ -127,7 +137,7 @@ def _bury_again(source: Store, store: Store) -> None:
 
 
 def _take_out(source: Store) -> None:
-    from memory.forget import delete
+    from memory.deletion import delete
 
     graves = Tombstones(source)
     if not graves:

@@ -4,13 +4,14 @@ Messages take the facts that rest on them alone, or whose quote stands in none o
 what called them go together, so that every transcript stays one; a session without messages goes whole.
 """
 
+import contextlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, cast
 
-from memory.records import Fact, Message
-from memory.rows import as_fact, as_message
+from memory.records import Fact, Message, ToolCall
+from memory.rows import as_calls, as_fact, as_message
 from memory.store import Store
 
 
@@ -173,14 +174,36 @@ def facts_of(store: Store, cascade: Cascade) -> list[Fact]:
 
 
 def texts_of(store: Store, cascade: Cascade) -> list[str]:
-    """The words of all that goes: of messages, calls, facts, and the notes that are written again or go."""
+    """The words of all that goes: of messages, calls, facts, and the notes and titles that are made again or go."""
     found = []
     for message in messages_of(store, cascade):
-        found += [message.content, *(call.arguments for call in message.tool_calls)]
+        found += [message.content, *in_calls(message.tool_calls)]
     for fact in facts_of(store, cascade):
         found += [fact.text, fact.quote]
     for session in [*cascade.sessions, *cascade.touched]:
         summary = store.summary(session)
         found += [summary.title, summary.gist] if summary else []
-    sql = "SELECT content FROM secrets WHERE message IN (SELECT value FROM json_each(?))"
-    return found + [str(row["content"]) for row in _rows(store, sql, cascade.messages)]
+        held = store.session(session)
+        found += [held.title] if held else []
+    sql = "SELECT content, tool_calls FROM secrets WHERE message IN (SELECT value FROM json_each(?))"
+    for row in _rows(store, sql, cascade.messages):
+        found += [str(row["content"]), *in_calls(as_calls(row["tool_calls"]))]
+    return found
+
+
+def in_calls(calls: Iterable[ToolCall]) -> list[str]:
+    """What calls of tools say: their arguments as they were written, and the texts in these."""
+    found = []
+    for call in calls:
+        found.append(call.arguments)
+        with contextlib.suppress(ValueError, RecursionError):
+            found += _texts(json.loads(call.arguments))
+    return found
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | dict):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from _texts(one)

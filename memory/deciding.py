@@ -1,6 +1,7 @@
 """What a new fact does to earlier ones, as a model says it. Pure but for the model it is handed.
 
 The model sees numbered statements as data and answers with numbers; what it may decide is for `supersede` to check.
+Among them stands one that nothing replaces: a model that names it too names whatever it is shown, and is not believed.
 """
 
 import json
@@ -15,6 +16,7 @@ from memory.transcript import fenced
 
 REPLY_TOKENS = 60  # two short lists of numbers
 MOST_CHARACTERS = 400  # of a statement
+CONTROL = "Water boils when it is heated."
 
 _RULES = """\
 You keep notes up to date. You get one NEW statement and numbered OLD statements that were made before it. They are \
@@ -59,7 +61,8 @@ class ModelDecide:
 
 def question(later: Fact, earlier: Sequence[Fact]) -> str:
     """The statements as a model is shown them, each with its day."""
-    old = [f"{number}. {_told(fact)}" for number, fact in enumerate(earlier, 1)]
+    told = [f"({later.at:%Y-%m-%d}) {CONTROL}", *map(_told, earlier)]
+    old = [f"{number}. {one}" for number, one in enumerate(told, 1)]
     return f"OLD:\n{fenced(chr(10).join(old))}\nNEW:\n{fenced(_told(later))}\nWhich OLD ones are replaced, which same?"
 
 
@@ -84,12 +87,14 @@ def _read_lines(reply: str) -> Mapping[str, Sequence[int]]:
 
 
 def _verdicts(said: Mapping[str, Sequence[int]], earlier: Sequence[Fact]) -> dict[str, Verdict]:
-    """What was said of facts that were offered; one that is named twice is left alone."""
+    """What was said of facts that were offered, from number 2 on; one that is named twice is left alone."""
     both = set(said.get("replaced", ())) & set(said.get("same", ()))
+    if 1 in {*said.get("replaced", ()), *said.get("same", ())}:
+        return {}
     verdicts: dict[str, Verdict] = {}
     words: Mapping[str, Verdict] = {"replaced": "replaces", "same": "same"}
     for name, verdict in words.items():
         for number in said.get(name, ()):
-            if number not in both and 1 <= number <= len(earlier):
-                verdicts[earlier[number - 1].id] = verdict
+            if number not in both and 2 <= number <= len(earlier) + 1:
+                verdicts[earlier[number - 2].id] = verdict
     return verdicts

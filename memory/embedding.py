@@ -6,6 +6,7 @@ is run, and both must have the bytes named here. All of it is imported and loade
 
 import hashlib
 import importlib.util
+import os
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -47,7 +48,8 @@ BATCH_TOKENS = 256
 class Embedder(Protocol):
     """What turns texts into vectors. `name` tells the vectors of one model from those of another.
 
-    One whose cosines are not those of MiniLM has a `scale`, too, which puts them on MiniLM's.
+    One whose cosines are not those of MiniLM has a `scale`, too, which puts them on MiniLM's. One that is `native`
+    computes in this process, for the most part outside of Python: other threads of it can work meanwhile.
     """
 
     @property
@@ -96,6 +98,7 @@ class MiniLM:
 
     name = "all-MiniLM-L6-v2-int8"
     dimension = 384
+    native = True
 
     def __init__(self, threads: int = 1, model: Path | None = None, tokenizer: Path | None = None) -> None:
         """`threads` is onnxruntime's for one run; `model` and `tokenizer` stand in for the packages' files."""
@@ -188,9 +191,13 @@ def _tokenizer(vocabulary: bytes) -> Any:
 
 def _session(model: bytes, threads: int) -> Any:
     import numpy  # noqa: F401  first: Ctrl-C while onnxruntime imports it would be told as an ImportError
+
+    # From version 1.29 on it writes an id of the device into ~/.cache, and sends events, unless this stands here before
+    # its import. Later than that its own function keeps only some of them back.
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime
 
-    onnxruntime.disable_telemetry_events()  # only the builds for Windows have any
+    onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

@@ -60,11 +60,11 @@ def backups(home: Path) -> list[Path]:
     return sorted(path for path in (home / "backups").glob("*.db") if path.is_file() and not path.is_symlink())
 
 
-def left_plain(home: Path) -> list[Path]:
-    """What of an encrypted home still stands in plain: backups, or the line history."""
+def left_plain(home: Path, keep_vectors: bool = False) -> list[Path]:
+    """What of an encrypted home still stands in plain: backups, the line history, and vectors it is not to keep."""
     plain = [path for path in backups(home) if cipher.salt_of(path) == PLAIN_HEAD]
-    history = home / "history"
-    return [*plain, history] if history.exists() else plain
+    never = [home / "history", *([] if keep_vectors else [home / "index"])]
+    return [*plain, *(path for path in never if path.exists())]
 
 
 def drop_vectors(home: Path) -> None:
@@ -72,17 +72,21 @@ def drop_vectors(home: Path) -> None:
     with closing(Store(home / "memory.db")) as store:
         for collection, _ in store.collections():
             store.forget_vectors(collection)
-    if (home / "index").exists():
-        shutil.rmtree(home / "index")
+    index = home / "index"
+    if index.exists():
+        for path in index.rglob("*"):
+            erase(path)
+        shutil.rmtree(index)
 
 
 def rewrite(path: Path, key: Key | None) -> set[bytes]:
     """Write one database anew and put it in the old one's place; returns the old file's salt, if it had one.
 
-    A plain file's bytes are written over afterwards, which flash disks and journals of file systems may not honour.
+    The old file's bytes are written over afterwards, which flash disks and journals of file systems may not honour.
     """
     new = path.with_name(path.name + ".new")
     new.unlink(missing_ok=True)
+    _check_alone(path)
     with translated(path), path.open("r+b", buffering=0) as old, _source(path) as (source, salt):
         try:
             _export(source, private_file(new), key)
@@ -97,11 +101,31 @@ def rewrite(path: Path, key: Key | None) -> set[bytes]:
         _synced_folder(path.parent)
         source.close()  # first: to close `old` drops the locks that keep other processes out
         cipher.reopened(path)
-        if salt is None:
-            _overwrite(old.fileno())
+        _overwrite(old.fileno())  # of an encrypted file, too: who opened it meanwhile would write where nobody reads
     if key:
         keys.remember(key)
     return {salt} if salt else set()
+
+
+def _check_alone(path: Path) -> None:
+    """Raise Failure where the file has another name, as hard links give it: it would stay as it is, or become noise."""
+    if path.stat().st_nlink > 1:
+        raise Failure(f"{path} has another name elsewhere (a hard link).", "Copy it, and put the copy in its place.")
+
+
+def fitting_copy(path: Path, copy: Path, store: Store) -> None:
+    """Copy a database so that it is encrypted or in plain as `store` is: nothing plain comes into an encrypted home.
+
+    Raises StoreError where it cannot be read.
+    """
+    if store.encrypted and isinstance(store.path, Path) and cipher.salt_of(path) == PLAIN_HEAD:
+        key = cipher.key_of(store.path)
+        with translated(path), closing(cipher.raw(path, WAIT_S)) as source:
+            _export(source, private_file(copy), key)
+            _check(copy, key)
+        return
+    shutil.copyfile(path, private_file(copy))
+    fit(copy, store)
 
 
 def fit(copy: Path, store: Store) -> None:

@@ -92,6 +92,11 @@ def entries(store: Store, keys: Collection[Key], scope: Scope | None = None) -> 
     return {key: found[key] for key in keys if key in found}
 
 
+def any_replaced(store: Store) -> bool:
+    """Whether any fact took another's place at all; most questions are asked of memories where none did."""
+    return bool(store.number("SELECT EXISTS (SELECT 1 FROM facts WHERE retired_by IS NOT NULL)"))
+
+
 def _read(store: Store, kind: str, keys: Collection[Key], scope: Scope | None) -> list[Entry]:
     seqs = [seq for letter, seq in keys if letter == kind]
     if not seqs:
@@ -104,7 +109,7 @@ def _read(store: Store, kind: str, keys: Collection[Key], scope: Scope | None) -
         SELECT '{kind}', source.seq, source.session_id, {TEXT[kind]}, {table.at}, source.origin, tokens, {columns}
         FROM {table.rows} AS source {table.join}
         WHERE source.seq IN (SELECT value FROM json_each(?)) {where}"""
-    return [Entry(*row) for row in store.rows(sql, [json.dumps(seqs), *values])]
+    return [Entry._make(row) for row in store.rows(sql, [json.dumps(seqs), *values])]
 
 
 def _within(kind: str, scope: Scope) -> tuple[str, list[str]]:

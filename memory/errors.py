@@ -1,6 +1,7 @@
 """What a person is told when something fails: one line, its remedy, and an exit code.
 
 Failure                      1   base of all; the command line prints it and leaves
+  Stopped                    1   whoever waits wants it to end; what was begun is to be done again
   NothingFound               3
   Refused                    4   its owner, or what they chose, does not want it
   StoreError                 1   the SQLite file cannot be opened, read or written
@@ -27,6 +28,10 @@ class Failure(Exception):
 
     def __str__(self) -> str:
         return f"{self.message} {self.remedy}".strip()
+
+
+class Stopped(Failure):
+    """Whoever waits for it wants it to end. It goes through whole: what was begun is to be done again."""
 
 
 class NothingFound(Failure):

@@ -1,7 +1,6 @@
 """Everything as files: sessions as JSON lines, as one JSON document, or as a document to read."""
 
 import contextlib
-import json
 import os
 import re
 import tempfile
@@ -14,14 +13,18 @@ from memory.errors import BadInput
 from memory.records import USER, Fact, Message, Session, Summary, ToolCall
 from memory.rows import to_text
 from memory.store import Store
+from memory.visible import as_json, visible
 
 Format = Literal["jsonl", "json", "md"]
 SCHEMA = "assistant.session/1"
 DOCUMENT = "assistant.export/1"
 
 
-def session_object(store: Store, session: Session) -> dict[str, Any]:
-    """A session in the form "assistant.session/1". What is empty and may be left out is left out; times are UTC."""
+def session_object(store: Store, session: Session, secrets: bool = False) -> dict[str, Any]:
+    """A session in the form "assistant.session/1". What is empty and may be left out is left out; times are UTC.
+
+    `secrets`: messages as they were before they were masked, where that was kept.
+    """
     summary = store.summary(session.id)
     return _filled(
         schema=SCHEMA,
@@ -32,7 +35,7 @@ def session_object(store: Store, session: Session) -> dict[str, Any]:
         origin="" if session.origin == USER else session.origin,
         model=session.model,
     ) | {
-        "messages": _messages(store.transcript(session.id)),
+        "messages": _messages(_transcript(store, session, secrets)),
         **_filled(
             summary=summary and _summary(summary),
             facts=[_fact(one) for one in store.facts_of(session.id)],
@@ -40,15 +43,23 @@ def session_object(store: Store, session: Session) -> dict[str, Any]:
     }
 
 
+def _transcript(store: Store, session: Session, secrets: bool) -> list[Message]:
+    messages = store.transcript(session.id)
+    return [store.as_it_was(one) for one in messages] if secrets else messages
+
+
 def by_hand(messages: Sequence[Message], summary: Summary | None, facts: Sequence[Fact]) -> bool:
     """Is this what its owner had remembered, or agreed to, and no conversation? One message, a fact, no summary."""
     return bool(facts) and summary is None and [one.role for one in messages] in (["user"], ["assistant"])
 
 
-def write(store: Store, sessions: Iterable[Session], out: TextIO, format: Format) -> None:
-    """Write sessions to `out`, one at a time in memory. Hand them in oldest first. Raises StoreError."""
+def write(store: Store, sessions: Iterable[Session], out: TextIO, format: Format, secrets: bool = False) -> None:
+    """Write sessions to `out`, one at a time in memory. Hand them in oldest first. Raises StoreError.
+
+    `secrets`: messages as they were before they were masked, where that was kept.
+    """
     pieces = {"jsonl": _lines, "json": _document, "md": _readable}[format]
-    for piece in pieces(store, sessions):
+    for piece in pieces(store, sessions, secrets):
         out.write(piece)
 
 
@@ -84,23 +95,17 @@ def _whole(target: Path) -> Iterator[TextIO]:
 # ---------------------------------------------------------------------- JSON
 
 
-def _lines(store: Store, sessions: Iterable[Session]) -> Iterator[str]:
+def _lines(store: Store, sessions: Iterable[Session], secrets: bool) -> Iterator[str]:
     for session in sessions:
-        yield _json(session_object(store, session)) + "\n"
+        yield as_json(session_object(store, session, secrets)) + "\n"
 
 
-def _document(store: Store, sessions: Iterable[Session]) -> Iterator[str]:
+def _document(store: Store, sessions: Iterable[Session], secrets: bool) -> Iterator[str]:
     yield f'{{"schema": "{DOCUMENT}", "sessions": ['
     for place, session in enumerate(sessions):
         yield ",\n" if place else "\n"
-        yield _json(session_object(store, session))
+        yield as_json(session_object(store, session, secrets))
     yield "\n]}\n"
-
-
-def _json(value: object) -> str:
-    """JSON on one line. Some readers of lines also split where Unicode sees a line's end, so those are escaped."""
-    text = json.dumps(value, ensure_ascii=False)
-    return re.sub("[\x85\u2028\u2029]", lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _filled(**fields: object) -> dict[str, Any]:
@@ -161,14 +166,16 @@ def _fact(fact: Fact) -> dict[str, Any]:
 
 
 # ---------------------------------------------------------------------- a document to read
-# What people and models wrote stands in block quotes or, as one line, escaped: nothing in it can look like a heading.
+# What people and models wrote stands in block quotes or, as one line, escaped: nothing in it can look like a heading,
+# and what cannot be seen is spelled out: it goes to a terminal, too.
 
 
-def _readable(store: Store, sessions: Iterable[Session]) -> Iterator[str]:
+def _readable(store: Store, sessions: Iterable[Session], secrets: bool) -> Iterator[str]:
     yield "# Conversations\n"
     remembered: list[Fact] = []
     for session in sessions:
-        messages, summary, facts = store.transcript(session.id), store.summary(session.id), store.facts_of(session.id)
+        messages = _transcript(store, session, secrets)
+        summary, facts = store.summary(session.id), store.facts_of(session.id)
         if by_hand(messages, summary, facts):
             remembered += facts
             continue
@@ -223,9 +230,9 @@ def _said(message: Message) -> str:
 
 def _quoted(text: str) -> str:
     """A block quote: whatever opens in it, a fence or a comment, ends with it."""
-    return "".join((f"> {line}" if line else ">") + "\n" for line in re.split(r"\r\n|\r|\n", text))
+    return "".join((f"> {line}" if line else ">") + "\n" for line in re.split(r"\r\n|\r|\n", visible(text)))
 
 
 def _escaped(text: str) -> str:
     """The text in one line in which Markdown sees plain text."""
-    return re.sub(r"([\\`*_\[\]<>#&~|])", r"\\\1", one_line(text))
+    return re.sub(r"([\\`*_\[\]<>#&~|])", r"\\\1", visible(one_line(text)))

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from memory.drafts import one_line
 from memory.grounding import names, same, sentences, telling, terms
+from memory.quoted import is_document, own_words
 from memory.records import ASSISTANT, IMPORTED, RECALLED, USER, Fact, FactKind, Message, Summary
 from memory.since import begins
 
@@ -117,7 +118,7 @@ _FIRST_PERSON = re.compile(
     r"\b"
     + _any(
         r"""I|me|my|mine|we|us|our|ours|ich|mir|mich|mein(?:e[rnms]?)?|wir|uns(?:er\w{0,2})?
-        |je|j'\w+|moi|mon|ma|mes|nous|notre|nos|yo|mi|mis|nosotr[oa]s|nuestr[oa]s?
+        |je|j'\w+|moi|mon|ma|mes|nous|notre|nos|yo|vivo|trabajo|mi|mis|nosotr[oa]s|nuestr[oa]s?
         |eu|meus?|minhas?|nós|noss[oa]s?|я|мне|меня|мой|моя|моё|мои|мы|нас|наш\w?"""
     )
     + r"\b|[我俺]|私|僕|わたし|ぼく|나는|내가|저는|제가|우리",
@@ -126,7 +127,10 @@ _FIRST_PERSON = re.compile(
 _NAME_AND_VERB = re.compile(
     r"(?!(?:It|This|That|There|What|Who|How|Where|When|Why|Which|Here|These|Those|They|You|He|She|If|So)\b)"
     r"[A-Z][\w'’-]+(?: [A-Z][\w'’-]+)? "
-    + _any(r"""is|was|has|had|lives|lived|works|worked|likes|loves|hates|wants|will|moved""")
+    + _any(
+        r"""is|was|has|had|lives|lived|works|worked|likes|loves|hates|wants|will|moved|became|got|goes|started
+        |stopped|studies|plays|speaks|drives|eats|prefers|attends|turned|retired|married"""
+    )
     + r"\b"
 )
 _QUESTION = re.compile(
@@ -150,6 +154,30 @@ _REQUEST = re.compile(
     + r"\b",
     re.IGNORECASE,
 )
+# A plan, a price, a change: "The dentist is on Tuesday now", "Dinner moved to Friday", "The rent went up to 900".
+_SUBJECT = (
+    r"(?:(?:actually|sorry|no|well|so|update|correction)[,:] )*"
+    r"(?!(?:it|that|there|what|who|how|where|when|why|which|these|those|they|you|he|she|if)\b)"
+    r"(?:(?:the|this|next) )?[\w'’-]+(?: (?!is\b|was\b|and\b|or\b)[\w'’-]+){0,4} "
+)
+_DAY_OR_HOUR = (
+    r"(?:(?:next |this )?(?:mon|tues|wednes|thurs|fri|satur|sun)day|tomorrow|noon|midnight|\d{1,2}(?::\d\d)? ?(?:am|pm)"
+    r"|\d{1,2}:\d\d|(?:the )?\d{1,2}(?:st|nd|rd|th)?(?: of)? (?:jan|feb|mar|apr|may|june?|july?|aug|sep|oct|nov|dec)\w*"
+    r"|(?:january|february|march|april|may|june|july|august|september|october|november|december) \d)"
+)
+_PLAN = re.compile(
+    _SUBJECT
+    + r"(?:(?:(?:is|was|are|were|has been|have been|got|has|have|just) )*"
+    + r"(?:(?:moved|postponed|rescheduled|pushed back|brought forward|delayed|shifted|put off)"
+    + r" (?:back )?(?:to|until|till|by)"
+    + r"|cancell?ed\b|called off\b)"
+    + r"|(?:(?:has|have|just) )*(?:went|gone|rose|risen|fell|fallen|dropped|increased) (?:(?:up|down) )?(?:to|by) \D?\d"
+    + rf"|(?:is|are|starts?|begins?|leaves|departs|arrives)(?: now| actually)?(?: due)? (?:on|at|from) {_DAY_OR_HOUR}"
+    + r"|costs?(?: now| me)* \D?\d"
+    + r"|is(?: now)? \D?\d[\d.,]*(?: \w+)? (?:a|per|each) (?:day|week|month|year)\b)",
+    re.IGNORECASE,
+)
+PLAN_CHARS = 120  # a longer one is no remark on one's own plans
 # Sentences in the first person that tell nothing of the speaker.
 _FILLER = re.compile(
     r"(?:(?:ok|okay|well|oh|ah|and|but|so),? )?"
@@ -180,7 +208,6 @@ _KIND_RULES: tuple[tuple[FactKind, str], ...] = (
     ),
 )
 _KINDS = [(kind, re.compile(rf"\b{_any(words)}\b", re.IGNORECASE)) for kind, words in _KIND_RULES]
-_CODE = re.compile(r"```.*?(?:```|\Z)|^>.*$", re.DOTALL | re.MULTILINE)
 _BULLET = re.compile(r"^(?:[-*•+#>]+|\d{1,2}[.)])\s+")
 
 
@@ -198,16 +225,20 @@ def _first(messages: Sequence[Message]) -> str:
 
 
 def _said(messages: Sequence[Message]) -> Iterator[_Sentence]:
-    """The owner's sentences in order, without code and quoted lines."""
+    """The owner's sentences in order, without what they only pass on."""
     for message in messages:
         if _by_owner(message):
-            for prose in _CODE.split(message.content):
+            for prose in own_words(message.content):
                 for sentence in sentences(prose):
                     yield _Sentence(_BULLET.sub("", sentence), message)
 
 
 def _facts(session_id: str, said: Sequence[_Sentence]) -> tuple[Fact, ...]:
-    """The statements, each once, the most telling where there are too many, in the order in which they were said."""
+    """The statements, each once, the most telling where there are too many, in the order in which they were said.
+
+    A document that was pasted states nothing of its owner.
+    """
+    said = [sentence for sentence in said if not is_document(sentence.message.content)]
     statements = {same(sentence.named): sentence for sentence in reversed(said) if _is_statement(sentence.text)}
     found = sorted(statements.values(), key=lambda sentence: -_weight(sentence))[:MAX_FACTS]
     return tuple(_fact(session_id, sentence) for sentence in said if any(sentence is one for one in found))
@@ -230,12 +261,15 @@ def _fact(session_id: str, sentence: _Sentence) -> Fact:
 
 
 def _is_statement(text: str) -> bool:
-    """Does the sentence state something about the speaker, or about someone by name?"""
+    """Does the sentence state something about the speaker, about someone by name, or of a plan or a price?"""
     if len(text) > FACT_CHARS or not terms(text) or _QUESTION.match(text) or _FILLER.match(text):
         return False
     if re.match(r"(?:please )?(?:remember|remind|note)\b", text, re.IGNORECASE):
         return True
-    return not _REQUEST.match(text) and bool(_FIRST_PERSON.search(text) or _NAME_AND_VERB.match(text))
+    if _REQUEST.match(text):
+        return False
+    plan = len(text) <= PLAN_CHARS and _PLAN.match(text)
+    return bool(plan or _FIRST_PERSON.search(text) or _NAME_AND_VERB.match(text))
 
 
 def kind_of(text: str) -> FactKind:

@@ -7,164 +7,28 @@ columns held before, so that undoing a deed puts back exactly that. What was don
 import contextlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from memory.errors import BadInput, NothingFound
-from memory.foreign import TOOL
+from memory.listing import NAMED_AT_ONCE, Change, FactReader, as_change
 from memory.records import USER, Fact, FactKind
-from memory.rows import from_text, or_none, to_text
+from memory.rows import to_text
 from memory.session import Clock, now
 from memory.store import Store
 
 OWNER, RULES = "owner", "rules"  # who does deeds, besides a model by its name
 MADE = ("noted", "remembered", "made")  # acts by which a fact came in: undone, it goes again
-LEAST_PREFIX = 4  # characters of an id
-NAMED_AT_ONCE = 5  # facts that an unclear id may mean, in an error
-
-# What is held for true at present; what of it a model may be shown without its owner having looked at it.
-PRESENT = "status = 'kept' AND retired_by IS NULL AND same_as IS NULL"
-OUTSIDE = f"substr(origin, 1, {len(TOOL)}) = '{TOOL}' AND NOT handled"
-WAITS = f"status <> 'rejected' AND retired_by IS NULL AND same_as IS NULL AND (status = 'review' OR {OUTSIDE})"
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One row of what was done: to the fact `fact`, together with the fact `other` where there are two.
-
-    `before` holds what the changed columns held. `undone_at` is None while it stands.
-    """
-
-    deed: int
-    at: datetime
-    who: str
-    act: str
-    fact: str
-    other: str
-    before: Mapping[str, Any]
-    undone_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """Which facts are listed. What is empty does not matter; `review` and `outside` are what waits for its owner.
-
-    Without `retired` only what stands at present is listed, and what waits for review. `words` is a full-text query.
-    """
-
-    kind: str = ""
-    session_id: str = ""
-    review: bool = False
-    outside: bool = False
-    retired: bool = False
-    pinned: bool = False
-    words: str = ""
-
-
-class FactRows:
+class FactRows(FactReader):
     """The facts of one store, as their owner, the rules and models change them. Raises StoreError."""
 
     def __init__(self, store: Store, clock: Clock = now) -> None:
-        self._store, self._clock = store, clock
+        super().__init__(store)
+        self._clock = clock
         self._deed = 0
-
-    # ------------------------------------------------------------------ reading
-
-    def find(self, prefix: str) -> Fact:
-        """The fact of this id, or whose id begins so. Raises BadInput where several do, and NothingFound."""
-        asked = prefix.strip().lower()
-        found = self._matching(asked)
-        if len(found) > 1:
-            named = ", ".join(fact.id for fact in found[:NAMED_AT_ONCE])
-            raise BadInput(f"{prefix!r} begins several facts: {named}.", "Write more of the id.")
-        if not found:
-            raise NothingFound(f"There is no fact {prefix!r}.", "See `assistant memory list --all`.")
-        return found[0]
-
-    def known(self, text: str) -> Fact | None:
-        """The fact that a text names by its id or the beginning of one; None where it is no id. Raises BadInput."""
-        asked = text.strip().lower()
-        return self.find(asked) if set(asked) <= set("0123456789abcdef") and self._matching(asked) else None
-
-    def _matching(self, asked: str) -> list[Fact]:
-        exact = self._facts("id = ?", [asked])
-        if exact or len(asked) < LEAST_PREFIX:
-            return exact
-        return self._facts("substr(id, 1, ?) = ?", [len(asked), asked])
-
-    def of_deed(self, deed: int) -> list[Change]:
-        """What one deed did, in order."""
-        return [_change(row) for row in self._store.rows("SELECT * FROM changes WHERE deed = ? ORDER BY seq", [deed])]
-
-    def _facts(self, where: str, values: Sequence[Any] = ()) -> list[Fact]:
-        """Facts in the order in which they came in."""
-        seqs = [row[0] for row in self._store.rows(f"SELECT seq FROM facts WHERE {where}", values)]
-        return [fact for _, fact in sorted(self._store.facts(seqs).items())]
-
-    def seq(self, fact_id: str) -> int:
-        """A fact's row number, or 0."""
-        return self._store.number("SELECT seq FROM facts WHERE id = ?", [fact_id])
-
-    def listed(self, which: Listing, limit: int = -1) -> list[Fact]:
-        """Facts, the newest first; -1 means all."""
-        where, values = _conditions(which)
-        sql = f"SELECT seq FROM facts WHERE {where} ORDER BY at DESC, seq DESC LIMIT ?"
-        seqs = [row[0] for row in self._store.rows(sql, [*values, limit])]
-        found = self._store.facts(seqs)
-        return [found[seq] for seq in seqs]
-
-    def waiting(self) -> list[Fact]:
-        """What waits for its owner, the oldest first: facts in review, and those with words from outside."""
-        return self._facts(WAITS)
-
-    def count_waiting(self, session_id: str = "") -> int:
-        """How many facts are in review; those of one session, if one is named."""
-        where = f"status = 'review' AND {WAITS}" + (" AND session_id = ?" if session_id else "")
-        return self._store.number(f"SELECT count(*) FROM facts WHERE {where}", [session_id] if session_id else [])
-
-    def replaced_by(self, session_id: str) -> list[Fact]:
-        """What the facts of a session took the place of."""
-        return self._facts(
-            "retired_by IN (SELECT id FROM facts WHERE session_id = ?) AND status = 'kept'", [session_id]
-        )
-
-    def pinned(self) -> list[tuple[int, Fact]]:
-        """What its owner pinned and holds at present, with the row numbers, in the order in which it came in."""
-        rows = self._store.rows(f"SELECT seq FROM facts WHERE pinned AND {PRESENT} AND NOT ({OUTSIDE})")
-        return sorted(self._store.facts(row[0] for row in rows).items())
-
-    def saying(self, text: str) -> Fact | None:
-        """The fact in these words that stands at present, the oldest where there are several."""
-        from memory.grounding import same
-
-        where = f"{PRESENT} AND seq IN (SELECT rowid FROM facts_fts WHERE facts_fts MATCH ?)"
-        return next((fact for fact in self._facts(where, [_query(text)]) if same(fact.text) == same(text)), None)
-
-    def heard(self, fact_ids: Sequence[str]) -> dict[str, int]:
-        """How often each of the facts was heard: once, and once more for each that says the same."""
-        sql = """SELECT same_as, count(*) FROM facts WHERE same_as IN (SELECT value FROM json_each(?))
-                 AND status <> 'rejected' GROUP BY same_as"""
-        more = {row[0]: int(row[1]) for row in self._store.rows(sql, [json.dumps(list(fact_ids))])}
-        return {one: 1 + more.get(one, 0) for one in fact_ids}
-
-    def history(self, fact_id: str = "") -> list[Change]:
-        """What was done to a fact, the oldest first; without an id what was done to any."""
-        where, values = ("WHERE fact = ? OR other = ?", [fact_id, fact_id]) if fact_id else ("", [])
-        return [_change(row) for row in self._store.rows(f"SELECT * FROM changes {where} ORDER BY seq", values)]
-
-    def chain(self, fact: Fact) -> list[Fact]:
-        """The facts that a fact is tied to, the oldest first: what took its place or whose it took, and the same."""
-        known, fresh = {fact.id}, {fact.id}
-        while fresh:
-            named = json.dumps(sorted(fresh))
-            sql = """SELECT id, retired_by, same_as FROM facts WHERE id IN (SELECT value FROM json_each(:named))
-                     OR retired_by IN (SELECT value FROM json_each(:named))
-                     OR same_as IN (SELECT value FROM json_each(:named))"""
-            met = {one for row in self._store.connection.execute(sql, {"named": named}) for one in row if one}
-            fresh = met - known
-            known |= fresh
-        return self._facts("id IN (SELECT value FROM json_each(?))", [json.dumps(sorted(known - {fact.id}))])
 
     # ------------------------------------------------------------------ deeds
 
@@ -184,17 +48,19 @@ class FactRows:
     def accept(self, fact_ids: Sequence[str], who: str = OWNER) -> int:
         """Let facts stand: they are shown to models from now on, those from outside, too. Gives the deed's number."""
         with self.deed() as number:
-            for one in fact_ids:
-                self._set(one, who, "accepted", status="kept", handled=1)
+            for fact in map(self.exactly, fact_ids):
+                if fact.retired_by or fact.same_as:
+                    self.must_stand(fact.id)
+                self._set(fact.id, who, "accepted", status="kept", handled=1)
         return number
 
     def reject(self, fact_ids: Sequence[str], who: str = OWNER) -> int:
         """Take facts for wrong: they are found no more, and what they had taken the place of holds again."""
         with self.deed() as number:
-            for one in fact_ids:
-                self._set(one, who, "rejected", status="rejected", handled=1, pinned=0)
-                for old in self._facts("retired_by = ? AND status <> 'rejected'", [one]):
-                    self._set(old.id, who, "given back", one, retired_by=None, until=None)
+            for fact in map(self.exactly, fact_ids):
+                self._set(fact.id, who, "rejected", status="rejected", handled=1, pinned=0)
+                for old in self._facts("retired_by = ? AND status <> 'rejected'", [fact.id]):
+                    self._set(old.id, who, "given back", fact.id, retired_by=None, until=None, pinned=int(fact.pinned))
         return number
 
     def edit(
@@ -202,36 +68,44 @@ class FactRows:
     ) -> Fact:
         """Put a new wording of its owner's in a fact's place; gives the new fact. `tokens` are those of `text`.
 
-        It rests on the same messages. What was tied to the old one is tied to it.
+        It rests on the same messages. What was tied to the old one is tied to it, and a title in the old words is in
+        the new ones. Raises BadInput where the fact stands no more: another terminal may have changed it meanwhile.
         """
-        from memory.extract import fact_id
-
-        at = self._clock()
-        edited = replace(
-            fact,
-            id=fact_id(fact.session_id, text, [*fact.message_ids, str(to_text(at))]),
-            text=text,
-            kind=kind or fact.kind,
-            valid_from=valid_from,
-            origin=USER,
-            status="kept",
-            handled=True,
-            tokens=tokens,
-            retired_by=None,
-            until=None,
-            same_as=None,
-        )
+        edited = self._edited(fact, text, kind or fact.kind, valid_from, tokens)
         with self.deed():
+            self.must_stand(fact.id)
             self.add([edited], OWNER, "made", fact.id)
             self._set(fact.id, OWNER, "edited", edited.id, status="rejected", retired_by=edited.id, handled=1, pinned=0)
             for column in ("retired_by", "same_as"):
                 for one in self._facts(f"{column} = ? AND id <> ?", [fact.id, fact.id]):
                     self._set(one.id, OWNER, "tied anew", edited.id, **{column: edited.id})
+            self._retitle(fact.session_id, fact.text, text)
         return edited
 
+    def _edited(self, fact: Fact, text: str, kind: FactKind, valid_from: datetime | None, tokens: int) -> Fact:
+        """The fact in its owner's new words."""
+        from memory.extract import fact_id
+
+        made = [*fact.message_ids, str(to_text(self._clock()))]
+        return replace(
+            fact, id=fact_id(fact.session_id, text, made), text=text, kind=kind, valid_from=valid_from, origin=USER,
+            status="kept", handled=True, tokens=tokens, retired_by=None, until=None, same_as=None,
+        )  # fmt: skip
+
+    def _retitle(self, session_id: str, old: str, new: str) -> None:
+        """Let a session's title follow a fact, where it is the fact's own words: it would say the old ones else."""
+        from memory.extract import TITLE_CHARS, shortened
+
+        session = self._store.session(session_id)
+        if session and session.title == shortened(old, TITLE_CHARS):
+            with self._store.writing() as db:
+                title = shortened(new, TITLE_CHARS)
+                db.execute("UPDATE sessions SET title = ? WHERE id = ?", [title, session_id])
+
     def pin(self, fact_id: str) -> None:
-        """Let a fact be in every prompt. To pin is to accept."""
+        """Let a fact be in every prompt. To pin is to accept. Raises BadInput for one that does not stand."""
         with self.deed():
+            self.must_stand(fact_id)
             self._set(fact_id, OWNER, "pinned", pinned=1, handled=1, status="kept")
 
     def unpin(self, fact_id: str) -> None:
@@ -240,24 +114,52 @@ class FactRows:
             self._set(fact_id, OWNER, "unpinned", pinned=0)
 
     def retire(self, old: str, new: str, until: datetime | None, who: str) -> None:
-        """Say that the fact `new` took the place of `old`, which held until then. Both are ids.
+        """Say that the fact `new` took the place of `old`, which held until then; its pin goes on to it. Both are ids.
 
         Raises BadInput where `new` was itself, at one or more removes, replaced by `old`.
         """
-        self._no_circle(old, new, "retired_by")
         with self.deed():
+            self._no_circle(old, new, "retired_by")
             self._set(old, who, "retired", new, retired_by=new, until=to_text(until))
+            self._pass_pin(old, new, who)
+
+    def supersede(self, old: str, new: str, until: datetime) -> None:
+        """The same by the owner's hand: what takes the place is accepted with it.
+
+        Raises BadInput where one of them does not stand.
+        """
+        with self.deed():
+            self.must_stand(old)
+            if not self.must_stand(new).handled:
+                self._set(new, OWNER, "accepted", status="kept", handled=1)
+            self.retire(old, new, until, OWNER)
+
+    def _pass_pin(self, old: str, new: str, who: str) -> None:
+        if self.exactly(old).pinned:
+            self._set(old, who, "unpinned", new, pinned=0)
+            self._set(new, who, "pinned", old, pinned=1)
 
     def join(self, duplicate: str, standing: str, who: str) -> None:
         """Say that `duplicate` says the same as `standing`, which stands for both from now on. Both are ids."""
-        self._no_circle(duplicate, standing, "same_as")
         with self.deed():
+            self._no_circle(duplicate, standing, "same_as")
             self._set(duplicate, who, "joined", standing, same_as=standing)
+            self._pass_pin(duplicate, standing, who)
             for one in self._facts("same_as = ?", [duplicate]):  # what it stood for
                 self._set(one.id, who, "joined", standing, same_as=standing)
 
     def restore(self, fact_id: str) -> None:
-        """Let a fact that was rejected, retired or joined stand again by itself."""
+        """Let a fact that was rejected, retired or joined stand again by itself.
+
+        Raises BadInput for one whose new wording stands: both would.
+        """
+        fact = self.exactly(fact_id)
+        if (
+            fact.status == "rejected"
+            and fact.retired_by
+            and self._facts("id = ? AND status <> 'rejected'", [fact.retired_by])
+        ):
+            raise BadInput(f"{fact.id} was changed; it is {fact.retired_by} now.", "Undo that, or edit that one.")
         with self.deed():
             self._set(
                 fact_id, OWNER, "restored", status="kept", handled=1, retired_by=None, until=None, same_as=None
@@ -334,7 +236,7 @@ class FactRows:
 
     def _undo(self, deed: int) -> list[Change]:
         found = self._store.rows("SELECT * FROM changes WHERE deed = ? AND undone_at IS NULL ORDER BY seq DESC", [deed])
-        changes = [_change(row) for row in found]
+        changes = [as_change(row) for row in found]
         if not changes:
             raise NothingFound(f"There is no deed {deed} to undo.", "See `assistant memory history`.")
         self._nothing_later(deed)
@@ -356,13 +258,20 @@ class FactRows:
 
     def _take_back(self, change: Change) -> None:
         if change.act not in MADE:
-            self._put(change.fact, change.before)
+            self._put(change.fact, self._still_there(change.before))
             return
         fact = next(iter(self._facts("id = ?", [change.fact])), None)
         if fact and change.act == "remembered":
             self._unremember(fact)
         elif fact:
+            for old in self._facts("id = ?", [change.other]):
+                self._retitle(fact.session_id, fact.text, old.text)
             self._store.remove_fact(fact)
+
+    def _still_there(self, before: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What columns held, but for a fact that stood for this one and was forgotten since."""
+        gone = before.get("same_as") and not self.seq(before["same_as"])
+        return {**before, "same_as": None} if gone else before
 
     def _unremember(self, fact: Fact) -> None:
         """What was noted by hand goes with its session; of a conversation it is rejected, or its notes had it again."""
@@ -378,43 +287,3 @@ class FactRows:
                 db.execute("DELETE FROM sessions WHERE id = ?", [session_id])
         else:
             self._put(fact.id, {"status": "rejected", "handled": 1, "retired_by": None, "same_as": None})
-
-
-def _conditions(which: Listing) -> tuple[str, list[Any]]:
-    """Which rows are listed, as SQL with its values."""
-    if which.retired:
-        shown = "(retired_by IS NOT NULL OR same_as IS NOT NULL OR status = 'rejected')"
-    elif which.review or which.outside:
-        shown = f"({WAITS})" if which.review else f"({OUTSIDE}) AND status <> 'rejected'"
-    else:
-        shown = "status <> 'rejected' AND retired_by IS NULL AND same_as IS NULL"
-    bounds: list[tuple[str, list[Any]]] = [
-        ("kind = ?", [which.kind] if which.kind else []),
-        ("session_id = ?", [which.session_id] if which.session_id else []),
-        ("pinned", [True] if which.pinned else []),
-        ("seq IN (SELECT rowid FROM facts_fts WHERE facts_fts MATCH ?)", [_query(which.words)] if which.words else []),
-    ]
-    used = [(sql, values) for sql, values in bounds if values]
-    asked = [value for sql, values in used if "?" in sql for value in values]
-    return " AND ".join([shown, *(sql for sql, _ in used)]), asked
-
-
-def _query(text: str) -> str:
-    """A full-text query for all words of a text."""
-    from memory import forms, words
-
-    found = words.terms(text) or list(dict.fromkeys(forms.words(text)))
-    return " AND ".join(map(words.phrase, found[: words.MAX_TERMS])) or '""'
-
-
-def _change(row: Any) -> Change:
-    return Change(
-        row["deed"],
-        from_text(row["at"]),
-        row["who"],
-        row["act"],
-        row["fact"],
-        row["other"],
-        json.loads(row["before"]),
-        or_none(row["undone_at"]),
-    )

@@ -30,19 +30,39 @@ def private_folder(path: Path) -> Path:
 def own_home(home: Path) -> Path:
     """Make the home a private folder, and return it. It may be a link itself: that is its owner's choice.
 
-    Raises Failure where the folder is another user's, or a link inside leads out of it: what is written there would
-    land where nobody looks after it. Weights and vocabularies are read-only data, so they may lie elsewhere.
+    Raises Failure where `check_home` does.
     """
-    if home.exists() and os.name == "posix" and home.stat().st_uid != os.geteuid():
-        raise Failure(f"{home} belongs to another user.", "Choose another with ASSISTANT_HOME.")
+    check_home(home)
     private_folder(home)
-    inside = home.resolve()
-    with os.scandir(home) as entries:
-        links = [Path(entry) for entry in entries if entry.is_symlink() and entry.name not in SHARED]
-    for link in links:
-        if not link.resolve().is_relative_to(inside):
-            raise Failure(f"{link} is a link that leads out of the home.", "Put what it points at in its place.")
+    check_links(home)  # those that nobody could see before
     return home
+
+
+def check_home(home: Path) -> None:
+    """Raise Failure where the home is another user's, or has bad links. Nothing is made: settings are read after it."""
+    try:
+        found = home.stat()
+    except OSError:
+        return  # there is none yet, or it cannot be seen: who makes or opens it is told
+    if os.name == "posix" and found.st_uid != os.geteuid():
+        raise Failure(f"{home} belongs to another user.", "Choose another with ASSISTANT_HOME.")
+    check_links(home)
+
+
+def check_links(home: Path) -> None:
+    """Raise Failure where a link in the home leads out of it: what is written there would land where nobody looks.
+
+    Weights and vocabularies are read-only data, so they may lie elsewhere; another life is checked when it is used.
+    """
+    inside = home.resolve()
+    for folder, folders, files in os.walk(home):
+        top = Path(folder) == home
+        for name in [*folders, *files]:
+            link = Path(folder, name)
+            if link.is_symlink() and not (top and name in SHARED) and not link.resolve().is_relative_to(inside):
+                raise Failure(f"{link} is a link that leads out of the home.", "Put what it points at in its place.")
+        if top:
+            folders[:] = [name for name in folders if name not in (*SHARED, PROFILES)]
 
 
 def private_file(path: Path) -> Path:

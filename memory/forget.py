@@ -7,43 +7,26 @@ done      notes are written again, vectors, lines and backups are gone, no page 
 
 import contextlib
 import json
-from bisect import bisect_right
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from memory import answering, backup, cascade, linefiles, needles, proof
 from memory.cascade import Cascade
+from memory.deletion import DERIVED, OWN, PROGRAM, delete, holding, search_rows
 from memory.errors import Failure
 from memory.files import locked
-from memory.needles import Key, Needle
+from memory.needles import Key, Looked, Needle
 from memory.rows import to_text
 from memory.session import lock_path, unheld
-from memory.store import Store
 from memory.tombstones import Grave, Tombstones
 
 if TYPE_CHECKING:
+    from memory.index import Index
     from memory.manager import MemoryManager
 
-# Rows that tell of others: where they hold words that go, they go whole. With each its key and its columns of text.
-DERIVED = {
-    "receipts": ("seq", ("request", "said", "error")),
-    "calls": ("seq", ("arguments", "said")),
-    "pending": ("id", ("shown", "why", "note")),
-    "plans": ("turn", ("steps",)),
-    "recalls": ("turn", ("note", "gate")),
-    "replaced": ("unit", ("text",)),
-}
-# Rows that are somebody's own words, or notes on these: they stay, and are named where they hold the same.
-OWN = {
-    "messages": ("session_id || ' ' || id", ("content", "tool_calls")),
-    "facts": ("id", ("text", "quote")),
-    "summaries": ("session_id", ("title", "gist")),
-    "sessions": ("id", ("title",)),
-}
-BATCH_BYTES = proof.CHUNK
 TOLD = 50  # other places that are named in a receipt
+BACKUPS = "backups"  # what `went` calls them: one of now is in their place
 OUT_OF_REACH = (
     "what was sent to the model's endpoint, and its logs",
     "what a terminal still shows, and its scrollback",
@@ -51,6 +34,7 @@ OUT_OF_REACH = (
 )
 
 WriteNotes = Callable[[str], object]  # a session's id: its notes are to be written again
+Say = Callable[[str], None]  # what is being done
 
 
 class Refused(Failure):
@@ -87,8 +71,8 @@ class Receipt:
 class Forgetting:
     """Forgets for one home. `note` writes a session's notes again; without, they are extracted."""
 
-    def __init__(self, memory: "MemoryManager", note: WriteNotes | None = None) -> None:
-        self._memory, self._store, self._note = memory, memory.store, note or memory.extract
+    def __init__(self, memory: "MemoryManager", note: WriteNotes | None = None, say: Say = lambda _line: None) -> None:
+        self._memory, self._store, self._note, self._say = memory, memory.store, note or memory.extract, say
 
     def owed(self) -> list[int]:
         """The numbers of the deeds that are not done."""
@@ -99,15 +83,29 @@ class Forgetting:
         rows = self._store.rows("SELECT * FROM forgets ORDER BY seq DESC")
         return [(row["state"], self._receipt(row)) for row in rows]
 
+    def preview(self, plan: Cascade) -> dict[str, int]:
+        """What would go, counted by place as in a receipt: all is deleted, counted and taken back."""
+        key, looked = self._needles(plan)
+        with contextlib.suppress(_Undone), self._store.writing():
+            searcher = proof.Searcher(key, looked.needles)
+            went = delete(self._store, plan, holding(self._store, searcher, DERIVED))
+            _, elsewhere = self._also(plan, searcher)
+            raise _Undone
+        searcher = proof.Searcher(key, [one for one in looked.needles if one.digest not in elsewhere])
+        for name, lines in self._held_lines(plan, searcher).items():
+            went[name] = linefiles.count(self._memory.home / name, lines)
+        went[BACKUPS] = len(backup.listed(self._memory.home))
+        return dict(+went)
+
     def carry_out(self, plan: Cascade) -> Receipt:
         """Forget. Raises Refused where a conversation that goes on is touched, or another process is forgetting."""
         with self._alone(plan):
-            key = Key.new()
-            looked = needles.of_texts(cascade.texts_of(self._store, plan), key)
+            key, looked = self._needles(plan)
             at = to_text(self._memory.now()) or ""
             receipt = Receipt(at=at, texts=looked.texts, short=looked.short, left_out=looked.left_out)
             rows = self._store.rows("SELECT kind, path FROM carried ORDER BY seq")
-            receipt.out_of_reach = [*(f"{row['kind']} {row['path']}" for row in rows), *OUT_OF_REACH]
+            carried = [f"the {row['kind']} {row['path']}" for row in rows]
+            receipt.out_of_reach = [*carried, *self._still_shown(plan), *OUT_OF_REACH]
             with self._store.writing() as db:
                 row = {"at": at, "state": "begun", "plan": cascade.to_json(plan)}
                 row |= {"needles": needles.to_json(key, looked.needles), "receipt": json.dumps(asdict(receipt))}
@@ -119,33 +117,55 @@ class Forgetting:
         with locked(self._memory.locks / "forget.lock", wait_s=0) as mine:
             return [self._go_on(seq) for seq in self.owed()] if mine else []
 
+    def _needles(self, plan: Cascade) -> tuple[Key, Looked]:
+        key = Key.new()
+        return key, needles.of_texts(cascade.texts_of(self._store, plan), key)
+
     @contextlib.contextmanager
     def _alone(self, plan: Cascade) -> Iterator[None]:
         with contextlib.ExitStack() as held:
             if not held.enter_context(locked(self._memory.locks / "forget.lock", wait_s=0)):
                 raise Refused("Another process is forgetting.", "Try again when it has ended.")
             for session in [*plan.sessions, *plan.touched]:
-                live = lock_path(self._memory.locks, session).exists()
-                if live and not held.enter_context(unheld(self._memory.locks, session)):
+                if self._live(session, held):
                     raise Refused(f"{session} is still going on.", "End that conversation first, with Ctrl-D or /quit.")
             yield
+
+    def _live(self, session: str, held: contextlib.ExitStack) -> bool:
+        """Whether a process is at a session; else none will be until `held` is let go."""
+        there = lock_path(self._memory.locks, session).exists()
+        return there and not held.enter_context(unheld(self._memory.locks, session))
+
+    def _still_shown(self, plan: Cascade) -> list[str]:
+        """The conversations that go on and were shown some of what goes: it stays in their windows."""
+        sql = """SELECT DISTINCT session_id FROM recalls JOIN candidates ON candidates.turn = recalls.turn
+                 JOIN sessions ON sessions.id = session_id
+                 WHERE state = 'open' AND tokens > 0 AND unit IN (SELECT value FROM json_each(?)) ORDER BY session_id"""
+        units = [*(f"m{seq}" for seq in plan.messages), *(f"f{seq}" for seq in plan.facts)]
+        summaries = "SELECT seq FROM summaries WHERE session_id IN (SELECT value FROM json_each(?))"
+        sessions = json.dumps([*plan.sessions, *plan.touched])
+        units += [f"s{row[0]}" for row in self._store.rows(summaries, [sessions])]
+        with contextlib.ExitStack() as held:
+            shown = [row[0] for row in self._store.rows(sql, [json.dumps(units)]) if self._live(row[0], held)]
+        return [f"what {one}, which goes on, was shown of it: end that" for one in shown]
 
     def _go_on(self, seq: int) -> Receipt:
         row = self._store.rows("SELECT * FROM forgets WHERE seq = ?", [seq])[0]
         receipt, plan = self._receipt(row), cascade.from_json(row["plan"])
         key, wanted = needles.from_json(row["needles"])
         if row["state"] == "begun":
+            self._say("deleting")
             self._delete(seq, plan, key, wanted, receipt)
         receipt.owed = ""
         self._note_again(plan, receipt)
-        self._vectors(seq, receipt)
+        self._vectors(plan, seq, receipt)
+        self._say("taking free pages off the disk")
         clean = self._store.purge()
-        searcher = proof.Searcher(key, wanted)
-        also, legitimate = self._also(searcher)
-        receipt.also = also
-        looked_for = [one for one in wanted if one.digest not in legitimate]
+        receipt.also, elsewhere = self._also(plan, proof.Searcher(key, wanted))
+        looked_for = [one for one in wanted if one.digest not in elsewhere]
         self._lines(plan, key, looked_for, receipt)
         self._backups(plan, receipt)
+        self._say("looking through every file")
         self._scan(key, looked_for, receipt)
         if not clean:
             receipt.owed = receipt.owed or "another process still reads the old pages"
@@ -161,9 +181,11 @@ class Forgetting:
 
     def _delete(self, seq: int, plan: Cascade, key: Key, wanted: Sequence[Needle], receipt: Receipt) -> None:
         with self._store.writing() as db:
-            messages, facts = cascade.messages_of(self._store, plan), cascade.facts_of(self._store, plan)
-            # A fact whose messages go need not be known by its words: what is said again may be noted again.
-            grave = Grave(plan.sessions, tuple(messages), tuple(facts))
+            grave = Grave(
+                plan.sessions,
+                tuple(cascade.messages_of(self._store, plan)),
+                tuple(cascade.facts_of(self._store, plan)),
+            )
             Tombstones(self._store).bury(grave, self._memory.now())
             receipt.went = dict(delete(self._store, plan, holding(self._store, proof.Searcher(key, wanted), DERIVED)))
             db.execute("UPDATE forgets SET state = 'deleted' WHERE seq = ?", [seq])
@@ -172,60 +194,77 @@ class Forgetting:
     def _note_again(self, plan: Cascade, receipt: Receipt) -> None:
         for session in plan.noted:
             if self._store.session(session) and not self._store.summary(session):
+                self._say(f"notes on {session}")
                 try:
                     self._note(session)
                 except Failure:
                     self._memory.extract(session)
                 receipt.noted += 1
 
-    def _vectors(self, seq: int, receipt: Receipt) -> None:
+    def _vectors(self, plan: Cascade, seq: int, receipt: Receipt) -> None:
         """Take the vectors out of the index, and their bytes out of its files."""
-        if receipt.compacted or not receipt.went.get("vectors"):
+        if receipt.compacted:
             return
-        from memory.sync import remove_orphans
-
         try:
-            for index in answering.held(self._store, self._memory.index, self._memory.older_index):
-                remove_orphans(self._store, index)
-                index.compact()
-                self._store.note_vectors(index.collection)
+            memory = self._memory
+            for index in answering.on_disk(self._store, lambda: memory.index, memory.older_index):
+                self._without_vectors(plan, index)
         except Failure as error:
             receipt.owed = f"the index: {error.message}"
             return
         receipt.compacted = True
         self._keep(seq, receipt)
 
-    def _also(self, searcher: proof.Searcher) -> tuple[list[str], set[str]]:
+    def _without_vectors(self, plan: Cascade, index: "Index") -> None:
+        from memory.sync import rebuild, reconcile, remove_orphans
+
+        self._say("vectors")
+        if plan.everything:
+            rebuild(self._store, index)
+        else:
+            reconcile(self._store, index)  # what a killed writer has put in and not written down goes, too
+            remove_orphans(self._store, index)
+            index.erase_deleted(lambda done, total: self._say(f"vectors: {done:,} of {total:,} written anew"))
+        known = [name for (name,) in self._store.rows("SELECT name FROM collections")]
+        with index.writing():
+            index.delete_others(but=known)
+        self._store.note_vectors(index.collection)
+
+    def _also(self, plan: Cascade, searcher: proof.Searcher) -> tuple[list[str], set[str]]:
         """Where the same words stand in rows that stay, and the digests of those."""
         found, digests = list[str](), set[str]()
-        for table, (key, columns) in OWN.items():
+        for table, column in PROGRAM.items():
+            digests |= {told for _, told in search_rows(self._store, searcher, table, "rowid", (column,))}
+        for table, (noun, key, columns) in () if plan.everything else OWN.items():
             for row, told in search_rows(self._store, searcher, table, key, columns):
                 digests.add(told)
-                name = f"{table.removesuffix('s').replace('summarie', 'summary of')} {row}"
+                name = f"{noun} {row}"
                 found += [name] if name not in found and len(found) < TOLD else []
         return found, digests
 
+    def _held_lines(self, plan: Cascade, searcher: proof.Searcher) -> dict[str, list[int] | None]:
+        """Of each file of lines the bytes where words stand that go; None: all of it goes."""
+        paths = [path for path in (self._memory.home / name for name in linefiles.NAMES) if path.is_file()]
+        if plan.everything:
+            return {path.name: None for path in paths}
+        return {path.name: [offset for offset, _ in searcher(path.read_bytes())] for path in paths}
+
     def _lines(self, plan: Cascade, key: Key, wanted: Sequence[Needle], receipt: Receipt) -> None:
-        searcher = proof.Searcher(key, wanted)
-        for name in linefiles.NAMES:
-            path = self._memory.home / name
-            if not path.is_file():
-                continue
-            if plan.everything:
-                path.write_bytes(b"")
-            elif offsets := [offset for offset, _ in searcher(path.read_bytes())]:
-                receipt.went[name] = receipt.went.get(name, 0) + linefiles.cut(path, offsets)
+        for name, offsets in self._held_lines(plan, proof.Searcher(key, wanted)).items():
+            if gone := linefiles.cut(self._memory.home / name, offsets):
+                receipt.went[name] = receipt.went.get(name, 0) + gone
 
     def _backups(self, plan: Cascade, receipt: Receipt) -> None:
         """Put one backup of now in the place of those that may hold what goes: all that were made before it."""
-        old = [] if "backups made anew" in receipt.went else backup.listed(self._memory.home)
+        old = [] if BACKUPS in receipt.went else backup.listed(self._memory.home)
         if not old:
             return
+        self._say("backups")
         if not plan.everything:
             backup.make(self._store, self._memory.home, self._memory.now())
         for path in old:
             path.unlink(missing_ok=True)
-        receipt.went["backups made anew"] = len(old)
+        receipt.went[BACKUPS] = len(old)
 
     def _scan(self, key: Key, wanted: Sequence[Needle], receipt: Receipt) -> None:
         done = proof.scan(self._memory.home, key, wanted)
@@ -239,113 +278,7 @@ class Forgetting:
             if not receipt.owed:
                 db.execute("UPDATE forgets SET state = 'done', plan = '{}', needles = '[]' WHERE seq = ?", [seq])
         if not receipt.owed:
-            self._store.purge()  # the digests and the plan go from the disk, too
-
-
-def search_rows(
-    store: Store, searcher: proof.Searcher, table: str, key: str, columns: Sequence[str]
-) -> Iterator[tuple[Any, str]]:
-    """(key, digest) for each needle in the rows of a table, many rows at once."""
-    texts = " || char(10) || ".join(f"coalesce({column}, '')" for column in columns)
-    batch, starts, keys = bytearray(), list[int](), list[Any]()
-
-    def searched() -> Iterator[tuple[Any, str]]:
-        for offset, told in searcher(bytes(batch)):
-            yield keys[bisect_right(starts, offset) - 1], told
-
-    for name, text in store.rows(f"SELECT {key}, {texts} FROM {table}"):
-        starts.append(len(batch))
-        keys.append(name)
-        batch += f"{text}\0\0\0\0\0\0\0\0".encode("utf-8", "replace")
-        if len(batch) > BATCH_BYTES:
-            yield from searched()
-            batch, starts, keys = bytearray(), [], []
-    yield from searched()
-
-
-def holding(
-    store: Store, searcher: proof.Searcher, tables: Mapping[str, tuple[str, Sequence[str]]]
-) -> list[tuple[str, str, Any]]:
-    """(table, key's column, key) of the rows that hold a needle."""
-    return [
-        (table, key, row)
-        for table, (key, columns) in tables.items()
-        for row in dict.fromkeys(row for row, _ in search_rows(store, searcher, table, key, columns))
-    ]
-
-
-def delete(store: Store, plan: Cascade, rows: Iterable[tuple[str, str, Any]]) -> Counter[str]:
-    """Delete a cascade, and the derived `rows` that hold its words; gives how many rows went, by table."""
-    went: Counter[str] = Counter()
-    with store.writing() as db:
-        before = _counted(store)
-        units = [*(("m", one) for one in plan.messages), *(("f", one) for one in plan.facts)]
-        units += [("s", row[0]) for row in _summaries(store, [*plan.sessions, *plan.touched])]
-        names = json.dumps([f"{kind}{seq}" for kind, seq in units])
-        for kind in "mfs":
-            seqs = json.dumps([seq for one, seq in units if one == kind])
-            sql = "SELECT count(*) FROM vectors WHERE kind = ? AND seq IN (SELECT value FROM json_each(?))"
-            went["vectors"] += store.number(sql, [kind, seqs])
-        for table, key, row in rows:
-            db.execute(f"DELETE FROM {table} WHERE {key} = ?", [row])
-        for sql, values in _deletions(plan, names):
-            db.execute(sql, [json.dumps(values) if not isinstance(values, str) else values])
-        if plan.everything:
-            for table in ("changes", "calibrations", "carried", "texts"):
-                db.execute(f"DELETE FROM {table}")
-        after = _counted(store)
-        went.update({table: before[table] - after[table] for table in before})
-    return +went
-
-
-def _deletions(plan: Cascade, units: str) -> list[tuple[str, Sequence[Any] | str]]:
-    """What takes a cascade out of the store: SQL, each with the list of values that it is for."""
-    listed = "(SELECT value FROM json_each(?))"
-    ids = list(plan.fact_ids)
-    return [
-        (f"DELETE FROM receipts WHERE turn IN {listed}", plan.turns),
-        (f"DELETE FROM receipts WHERE purpose = 'notes' AND session_id IN {listed}", plan.touched),
-        (f"DELETE FROM recalls WHERE turn IN {listed}", plan.turns),
-        (f"DELETE FROM plans WHERE turn IN {listed}", plan.turns),
-        (f"DELETE FROM pending WHERE turn IN {listed}", plan.turns),
-        (f"DELETE FROM replaced WHERE session_id IN {listed}", plan.touched),
-        (f"UPDATE candidates SET why = '{{}}' WHERE unit IN {listed}", units),
-        (f"DELETE FROM changes WHERE fact IN {listed}", ids),
-        (f"DELETE FROM changes WHERE other IN {listed}", ids),
-        (f"DELETE FROM facts WHERE seq IN {listed}", plan.facts),
-        (f"UPDATE facts SET same_as = NULL WHERE same_as IN {listed}", ids),
-        (f"DELETE FROM summaries WHERE session_id IN {listed}", plan.touched),
-        (f"DELETE FROM messages WHERE seq IN {listed}", plan.messages),
-        (
-            "UPDATE sessions SET title = '', state = CASE state WHEN 'open' THEN 'open' ELSE 'ended' END "
-            f"WHERE id IN {listed}",
-            plan.touched,
-        ),
-        (f"DELETE FROM sessions WHERE id IN {listed}", plan.sessions),
-    ]
-
-
-COUNTED = (
-    "sessions", "messages", "facts", "summaries", "receipts", "recalls", "candidates", "calls", "replaced", "pending",
-    "plans", "changes", "secrets",
-)  # fmt: skip
-
-
-def _counted(store: Store) -> dict[str, int]:
-    return {table: store.number(f"SELECT count(*) FROM {table}") for table in COUNTED}
-
-
-def _summaries(store: Store, sessions: Sequence[str]) -> list[Any]:
-    sql = "SELECT seq FROM summaries WHERE session_id IN (SELECT value FROM json_each(?))"
-    return store.rows(sql, [json.dumps(list(sessions))])
-
-
-def preview(store: Store, plan: Cascade) -> dict[str, int]:
-    """How many rows of each table would go, by table; derived rows that hold the words are found when it is done."""
-    with contextlib.suppress(_Undone), store.writing():
-        went = delete(store, plan, ())
-        raise _Undone
-    return dict(went)
+            self._store.truncate_log()  # the digests and the plan go from the disk, too
 
 
 class _Undone(Exception):

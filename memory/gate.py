@@ -38,7 +38,7 @@ PHATIC = frozenset(
     grazie obrigado olá tchau спасибо привет да нет 谢谢 你好
     """.split()
 )
-FIRST = 4  # words of a text, which mostly tell it from a question
+FIRST = (1, 4)  # so many words of a text mostly tell it from a question
 
 
 class Verdict(NamedTuple):
@@ -105,7 +105,8 @@ def agrees(one: Candidate, terms: Sequence[str]) -> bool:
 
 def repeats(entry: Entry, asked: set[str]) -> bool:
     """Whether a text has no other words than the question's, `asked`, and most of them: it adds nothing to a prompt."""
-    if not words.all_words(" ".join(entry.text.split(maxsplit=FIRST)[:FIRST])) <= asked:
-        return False  # by far the most, at little cost
+    for first in FIRST:
+        if not words.all_words(" ".join(entry.text.split(maxsplit=first)[:first])) <= asked:
+            return False  # by far the most, at little cost
     said = words.all_words(entry.text)
     return said <= asked and 2 * len(said) >= len(asked)

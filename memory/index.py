@@ -22,16 +22,18 @@ import json
 import os
 import re
 import shutil
-import struct
+import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from memory import graphfiles
 from memory.embedding import scale_of
 from memory.errors import Failure, IndexBroken, IndexUnavailable
 from memory.files import close_to_others, locked, private_file, private_folder
+from memory.graphfiles import DATABASE, UnknownFormat, torn
 
 if TYPE_CHECKING:
     from memory.embedding import Embedder
@@ -45,7 +47,7 @@ WRITE_WAIT_S = 30.0
 # 60 ms at 128, and a long sync takes half the time.
 HNSW = {"space": "cosine", "ef_search": 500, "sync_threshold": 128, "batch_size": 100}
 
-DATABASE, MARK, MAKING = "chroma.sqlite3", "mark", "making"
+MARK, MAKING = "mark", "making"
 SPACE = {"tenant": "default_tenant", "database": "default_database"}  # what Chroma makes in a new folder
 CHROMAS = {"chromadb.errors", "PanicException"}  # the module or name of what is raised
 # Signs of what is wrong outside the index: it is not broken, and to build it anew would throw all vectors away.
@@ -53,18 +55,16 @@ OUTSIDE = {
     r"disk is full|no space left": "Free some disk space.",
     r"readonly|read-only|permission denied": "Make the assistant's folder writable.",
     r"too many open files": "Close some programs, then try again.",
+    r"database is locked": "Another program has it open; close that.",
 }
 OPEN_GRAPHS = 10  # as many graphs Chroma may keep in memory; a folder holds one
 
 PAGE = 5_000  # vectors read or written at once; Chroma takes no more than 5,461
-
-# header.bin of chroma-hnswlib (hnswalg.h, persistDirty), 100 bytes: format, offset of level 0, room for, elements,
-# bytes an element; then what is not needed here.
-HEADER = struct.Struct("<iQQQQ64x")
-FORMAT = 1
-ZEROS = re.compile(rb"\0*")
+PART = 1_000  # the same where somebody watches: some seconds
+DEAD = 0.1  # the share of vectors up to which deleted ones are written over, and the graph is not made anew
 
 Vector = tuple[str, list[float]]
+Progress = Callable[[int, int], None]  # (done, total) vectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +90,7 @@ class Index:
         self.collection = collection_name(embedder.name)
         self.folder = folder / self.collection
         self._embedder = embedder
+        self.native = bool(getattr(embedder, "native", False))
         self._scale = scale_of(embedder)
         self._lock = lock
         self._thread = threading.RLock()
@@ -172,7 +173,7 @@ class Index:
                 collection.upsert(part, [batch[each] for each in part])
 
     def delete(self, ids: Sequence[str]) -> None:
-        """Take the vectors of these ids out; unknown ids are passed over. Bytes of them stay until `rebuild`."""
+        """Take the vectors of these ids out; unknown ids are passed over. Bytes stay until `erase_deleted`."""
         collection = self._must_write()
         with self._translated():
             for start in range(0, len(ids), PAGE):
@@ -197,35 +198,53 @@ class Index:
                 "Close all sessions, then run `assistant doctor --fix`.",
             )
 
-    def compact(self) -> None:
-        """Write the index anew with the vectors that it holds, and delete the old files: deleted vectors' bytes go.
+    def erase_deleted(self, progress: Progress = lambda _done, _total: None) -> None:
+        """Take the bytes of deleted vectors, and what is left of earlier folders, off the disk.
 
-        A kill leaves the old files in use. Raises IndexUnavailable.
+        A few are written over (2 s of 230,000 vectors). Where they are many the index is written anew with those that
+        it holds, of which `progress` is told. Killed half-way it is to be done again. Raises IndexUnavailable.
         """
         with self._fresh(WRITE_WAIT_S) as collection, self._translated():
-            old, making = generations(self.folder), self.folder / MAKING
-            if making.exists():
-                shutil.rmtree(making)
-            making.mkdir(mode=0o700)
-            fresh = _Collection(making, self.collection)
-            for start in range(0, collection.count(), PAGE):
-                fresh.upsert(*collection.vectors(PAGE, start))
-            del fresh, collection
-            set_mark(making)
-            self._drop()
-            making.rename(self.folder / f"chroma-{max(old, default=0) + 1}")
-            for path in old.values():
-                shutil.rmtree(path)
+            live, folder = collection.ids(), self._newest()
+            set_mark(folder)
+            try:
+                del collection
+                self._drop()  # Chroma must have let go of its files
+                done = graphfiles.erase(folder, live, DEAD)
+            except UnknownFormat:
+                done = False
+            if not done:
+                folder = self._written_anew(folder, len(live), progress)
+            for path in [self.folder / MAKING, *generations(self.folder).values()]:
+                if path != folder and path.exists():
+                    shutil.rmtree(path)
             close_to_others(self.folder)
+
+    def _written_anew(self, folder: Path, total: int, progress: Progress) -> Path:
+        """A new folder with all vectors of this one. A kill leaves the old one in use."""
+        making = self.folder / MAKING
+        if making.exists():
+            shutil.rmtree(making)
+        making.mkdir(mode=0o700)
+        old, fresh = _Collection(folder, self.collection), _Collection(making, self.collection)
+        for start in range(0, total, PART):
+            fresh.upsert(*old.vectors(PART, start))
+            progress(min(start + PART, total), total)
+        del old, fresh
+        set_mark(making)
+        return making.rename(self.folder / f"chroma-{max(generations(self.folder)) + 1}")
 
     def others(self) -> list[Path]:
         """What lies beside this index: those of other models, or what is left of them."""
         return sorted(path for path in self.folder.parent.glob("*") if path != self.folder)
 
-    def delete_others(self) -> list[OSError]:
-        """Delete what lies beside this index, inside `writing` only; gives the errors (Windows: a file in use)."""
+    def delete_others(self, but: Collection[str] = ()) -> list[OSError]:
+        """Delete what lies beside this index, inside `writing` only; gives the errors (Windows: a file in use).
+
+        `but` are collections that stay.
+        """
         self._must_write()
-        return [error for error in map(_deleted, self.others()) if error]
+        return [error for error in map(_deleted, (one for one in self.others() if one.name not in but)) if error]
 
     def close(self) -> None:
         """Let go of Chroma's files. The next use opens them again."""
@@ -354,8 +373,8 @@ def translated() -> Iterator[None]:
     """Raise IndexUnavailable, with one line of reason, for what is known to come out of chromadb.
 
     The errors of chromadb.errors: all that is wrong in files, versions and dimensions; importing them would cost what
-    the Rust part alone is to save. ValueError and OSError: arguments, the folder. PanicException: a Rust panic, which
-    derives from BaseException and has no module to import it from.
+    the Rust part alone is to save. ValueError, OSError and sqlite3.Error: arguments, the folder, its database.
+    PanicException: a Rust panic, which derives from BaseException and has no module to import it from.
     """
     try:
         yield
@@ -368,7 +387,7 @@ def translated() -> Iterator[None]:
         raise IndexUnavailable(reason, "Install the assistant again.") from error
     except BaseException as error:
         kind = type(error)
-        if not (isinstance(error, ValueError | OSError) or {kind.__module__, kind.__name__} & CHROMAS):
+        if not (isinstance(error, ValueError | OSError | sqlite3.Error) or {kind.__module__, kind.__name__} & CHROMAS):
             raise
         reason = f"The index cannot be used: {first_line(error)}."
         for sign, remedy in OUTSIDE.items():
@@ -409,45 +428,6 @@ def mark(folder: Path) -> bytes:
 def set_mark(folder: Path) -> None:
     """Mark that the Chroma in `folder` is about to be written."""
     private_file(folder / MARK).write_bytes(os.urandom(16))
-
-
-def torn(segment: Path) -> bool:
-    """Whether the files of a saved graph are shorter than their header says, or its links do not end where they must.
-
-    A killed writer, a full disk or a copy cut short leave such files. Chroma itself does not look: it reads past the
-    end of what it has. True means: do not open. Files of another format, or not yet saved, are left to Chroma.
-    """
-    header = segment / "header.bin"
-    if not (segment / "index_metadata.pickle").exists() or not header.exists():
-        return False
-    data = header.read_bytes()
-    if len(data) != HEADER.size:
-        return True
-    layout, _, _, elements, size = HEADER.unpack(data)
-    return layout == FORMAT and not (
-        (segment / "data_level0.bin").stat().st_size >= elements * size
-        and (segment / "length.bin").stat().st_size >= elements * 4
-        and _links_end((segment / "link_lists.bin").read_bytes(), elements)
-    )
-
-
-def _links_end(links: bytes, elements: int) -> bool:
-    """Whether `links` are as many lists as there are elements, each with its length in bytes before it.
-
-    Most are empty: a run of them is one step (2 ms for 230,000 elements, where one by one takes 45).
-    """
-    place = 0
-    while elements > 0 and place < len(links):
-        empty = (_zeros(links, place) - place) // 4
-        elements -= empty or 1
-        place += 4 * empty or 4 + int.from_bytes(links[place : place + 4], "little")
-    return elements == 0 and place == len(links)
-
-
-def _zeros(data: bytes, start: int) -> int:
-    """Where the zeros that begin at `start` end."""
-    found = ZEROS.match(data, start)
-    return found.end() if found else start
 
 
 def _deleted(path: Path) -> OSError | None:

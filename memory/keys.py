@@ -94,13 +94,17 @@ def to_keyring(key: Key) -> None:
     except (KeyringError, RuntimeError, OSError) as error:
         raise StoreError("No keyring of this platform can be used.", remedy) from error
     if from_keyring(key.salt) != key:
+        _delete(key.salt)
         raise StoreError("The keyring did not keep the key.", remedy)
 
 
 def out_of_keyring(salt: bytes) -> None:
     """Delete a key whose file is no more from the keyring, if it is there."""
-    if from_keyring(salt) is None:
-        return
+    if from_keyring(salt) is not None:
+        _delete(salt)
+
+
+def _delete(salt: bytes) -> None:
     import keyring
     from keyring.errors import KeyringError
 

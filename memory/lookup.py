@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from memory import words
-from memory.entries import IS_TOOLS, Key, entries
+from memory.entries import IS_TOOLS, Key, any_replaced, entries
 from memory.occasions import Occasion, Time
 from memory.records import Scope
 from memory.scoring import Candidate
 from memory.store import Store
-from memory.succession import any_replaced, mark
+from memory.succession import mark
 
 MOST = 20  # sessions or facts in an answer; a prompt's budget holds fewer
 OPENING = 3  # of a session without notes so many of its owner's first messages stand in: they say what it is about

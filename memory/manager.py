@@ -6,7 +6,7 @@ summarise()  an ended session folded into notes
 sync()       the index brought up to date
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -16,14 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from memory import answering
 from memory import recall as recalling
-from memory.entries import entries
+from memory.entries import any_replaced, entries
 from memory.errors import BadInput
 from memory.files import locked, own_home
 from memory.records import ASSISTANT, USER, Cut, Fact, FactKind, FactStatus, Hit, Message, Role, Scope, Session, Summary
 from memory.rows import from_text
 from memory.session import Clock, LiveSession, abandoned, clean, new_message_id, new_session_id, now, unheld
 from memory.store import Store
-from memory.succession import asks_past
 from memory.tokens import Counter
 from memory.units import parsed, unit_id
 
@@ -318,14 +317,20 @@ class MemoryManager:
     ) -> tuple[list[recalling.Candidate], str]:
         trouble: list[str] = []
 
-        def nearest(question: str, limit: int) -> Sequence[tuple[str, float]]:
+        def nearest(question: str, limit: int) -> Iterable[tuple[str, float]]:
             if not self.store.collections():  # an empty index need not be opened
-                return []
-            found, failed = answering.nearest(self.store, self.index, self.older_index, question, limit)
-            trouble.append(failed)
-            return found
+                return ()
+            return taken(answering.begin(self.store, self.index, self.older_index, question, limit))
 
-        scope = replace(scope, past=asks_past(question))
+        def taken(answer: Callable[[], tuple[answering.Found, str]]) -> Iterable[tuple[str, float]]:
+            found, failed = answer()
+            trouble.append(failed)
+            yield from found
+
+        if any_replaced(self.store):
+            from memory.succession import asks_past
+
+            scope = replace(scope, past=asks_past(question))
         found = recalling.find(self.store, question, nearest, scope, mode, at or self._clock())
         return found, "".join(trouble)
 
@@ -342,10 +347,10 @@ class MemoryManager:
 
         at, session_id = self._clock(), new_session_id(self._clock())
         role: Role = "user" if origin == USER else "assistant"
-        said = self.store.masking.noted(clean(text.strip()))
-        message = Message(
-            new_message_id(), session_id, role, said, at, origin, tokens=self.counter.message(role, said)
-        )  # fmt: skip
+        raw = Message(new_message_id(), session_id, role, clean(text.strip()), at, origin)
+        message = self.store.masking.message(raw)
+        said = message.content
+        message = replace(message, tokens=self.counter.message(role, said))
         fact = Fact(
             fact_id(session_id, said, [message.id]), session_id, said, kind or kind_of(said), at, (message.id,), said,
             origin,
@@ -391,18 +396,31 @@ class MemoryManager:
     def supersede(self, old: Fact, text: str, since: datetime | None = None) -> Fact:
         """Keep by hand what took a fact's place, and since when; gives the new fact."""
         with self.facts.deed():
+            self.facts.must_stand(old.id)
             new = self.note(text, since=since)
-            self.facts.retire(old.id, new.id, since or new.at, "owner")
-        return new
+            found, left = self.facts.exactly(new.id), self.facts.exactly(old.id)  # the rules saw it already
+            standing = found.same_as or new.id
+            if old.id == standing or left.same_as:
+                raise BadInput(f"{old.id} says the same.", f"For other words: assistant memory edit {old.id}")
+            self.facts.retire(old.id, standing, since or new.at, "owner")
+        return self.facts.exactly(standing)
 
     def edit(self, fact: Fact, text: str, kind: FactKind, valid_from: datetime | None) -> Fact:
-        """Put a new wording of its owner's in a fact's place; gives the new fact."""
-        said = self.store.masking.noted(clean(text.strip()))
-        return self.facts.edit(fact, said, kind, valid_from, self.counter.text(said))
+        """Put a new wording of its owner's in a fact's place; gives the new fact. What says the same is joined to it.
 
-    def settle(
-        self, facts: Iterable[Fact], decide: "Decide | None" = None, by_meaning: bool = True
-    ) -> "Settled":
+        Raises BadInput where the fact stands no more.
+        """
+        said = self.store.masking.noted(clean(text.strip()))
+        with self.facts.deed():
+            same = self.facts.saying(said, but=fact.id)
+            new = self.facts.edit(fact, said, kind, valid_from, self.counter.text(said))
+            if same:
+                self.facts.join(same.id, new.id, "owner")
+            self.settle([new], by_meaning=False)
+        self.store.masking.tell()
+        return new
+
+    def settle(self, facts: Iterable[Fact], decide: "Decide | None" = None, by_meaning: bool = True) -> "Settled":
         """Retire and join the facts that these, which are stored, take the place of or repeat.
 
         Without `decide`, a model, plain rules decide alone; so they do where it fails. Inside of a transaction
@@ -478,11 +496,19 @@ class MemoryManager:
         if notes.summary.written_by == EXTRACTED and held and held.written_by != EXTRACTED:
             return replace(notes, summary=held, facts=tuple(self.store.facts_of(session_id)))
         summary = self._counted_summary(notes.summary)
+        counted = [self._counted_fact(fact) for fact in notes.facts]
+        foreseen = self._foreseen(counted, decide) if decide else None
         with self.store.writing():
-            facts = self.store.put_notes(summary, [self._counted_fact(fact) for fact in notes.facts], seen)
+            facts = self.store.put_notes(summary, counted, seen)
             self.facts.noted(facts, RULES if notes.summary.written_by == EXTRACTED else notes.summary.written_by)
-        self.settle(facts, decide)
+        self.settle(facts, foreseen)
         return replace(notes, summary=summary, facts=tuple(facts))
+
+    def _foreseen(self, facts: Iterable[Fact], decide: "Decide") -> "Decide":
+        """The model is asked before anything is written: where it is stopped, the notes stay owed."""
+        from memory.supersede import foresee
+
+        return foresee(self.store, self.facts, facts, self._nearest_facts, decide)
 
     def _counted_summary(self, summary: Summary) -> Summary:
         return replace(summary, tokens=self.counter.text(f"{summary.title}: {summary.gist}"))

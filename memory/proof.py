@@ -17,9 +17,11 @@ from typing import Any
 from memory.errors import Failure
 from memory.needles import Key, Needle, digest, from_json, to_json
 
-CHUNK = 1 << 20  # bytes looked through at once
+CHUNK = 1 << 16  # bytes looked through at once: what a processor keeps near; of 1 << 20 it takes twice as long
+READ = 1 << 20  # bytes of a file that are read at once
 NOT_HERE = ("profiles",)  # other lives, with homes of their own
-PINNED = ("models",)  # weights: read-only files that are checked by sha256 and hold nothing of anybody's
+# Weights and vocabularies: files of the program that are checked by sha256. In a vocabulary any short text is found.
+PINNED = ("models", "cache")
 PER_FILE = 1000  # finds of one file that are told
 
 
@@ -34,7 +36,7 @@ class Find:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What a scan read, found and left out: `unread` could not be read, `skipped` are folders of pinned files."""
+    """What a scan read, found and left out: `unread` could not be read, `skipped` are folders of no concern."""
 
     files: int
     bytes: int
@@ -120,18 +122,18 @@ def search_files(home: Path, searcher: Searcher) -> Scan:
             continue
         found += hits
         count, size = count + 1, size + read
-    skipped = tuple(one for one in PINNED if (home / one).is_dir())
+    skipped = tuple(one for one in PINNED + NOT_HERE if (home / one).is_dir())
     return Scan(count, size, tuple(found), tuple(unread), skipped)
 
 
 def _search_file(path: Path, name: str, searcher: Searcher) -> tuple[list[Find], int]:
     overlap, start, found = 64, 0, list[Find]()
     with path.open("rb") as file:
-        while data := file.read(CHUNK + overlap):
+        while data := file.read(READ + overlap):
             found += [Find(name, start + place, told) for place, told in searcher(data)][: PER_FILE - len(found)]
-            if len(data) < CHUNK + overlap:
+            if len(data) < READ + overlap:
                 return found, start + len(data)
-            start += CHUNK
+            start += READ
             file.seek(start)
     return found, start
 

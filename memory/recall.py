@@ -5,13 +5,13 @@ then drops what fails the gate, since a ranking always has a first and cannot te
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from memory import gate, passages, scoring, succession, when, words
-from memory.entries import Entry, Key, entries
+from memory import gate, passages, scoring, when, words
+from memory.entries import Entry, Key, any_replaced, entries
 from memory.ranking import (
     AROUND,
     BY_VECTORS,
@@ -32,7 +32,8 @@ from memory.units import LETTERS, parsed, unit_id
 
 __all__ = ["Candidate", "Selection", "find", "hit", "select"]
 
-Nearest = Callable[[str, int], Sequence[tuple[str, float]]]  # (question, limit) -> [(unit id, cosine)], best first
+# (question, limit) -> (unit id, cosine), best first. It may still be at it until they are taken.
+Nearest = Callable[[str, int], Iterable[tuple[str, float]]]
 
 # Why something is not shown.
 IN_WINDOW, REPEATS, IN_REVIEW = "in the window already", "only repeats the question", "in review"
@@ -54,14 +55,17 @@ def find(
     `mode` is words, vectors or both; without `nearest` (no index) words answer alone. `at` is when it is asked.
     """
     limit = BY_VECTORS if replace(scope, past=False) == Scope() else BY_VECTORS_SCOPED
+    near = nearest(question, limit) if nearest and mode != "words" else ()  # at it while words are searched
     bm25 = words.search(store, question, BY_WORDS, scope) if mode != "vectors" else {}
-    cosine = {parsed(unit): score for unit, score in nearest(question, limit)} if nearest and mode != "words" else {}
-    keys = dict.fromkeys([*bm25, *cosine])
-    found = [
-        Candidate(one, bm25.get(key, 0.0), cosine.get(key, 0.0)) for key, one in entries(store, keys, scope).items()
-    ]
-    changed = succession.any_replaced(store)
-    found = succession.inherit(store, found, scope) if changed else found
+    there = entries(store, bm25, scope)
+    cosine = {parsed(unit): score for unit, score in near}
+    there |= entries(store, [key for key in cosine if key not in bm25], scope)
+    found = [Candidate(one, bm25.get(key, 0.0), cosine.get(key, 0.0)) for key, one in there.items()]
+    changed = any_replaced(store)
+    if changed:
+        from memory import succession
+
+        found = succession.inherit(store, found, scope)
     evidence = store.evidence_seqs(one.entry.seq for one in found if one.entry.kind == "f")
     brought = {("m", seq) for messages in evidence.values() for seq in messages} | _around(found)
     found += map(Candidate, entries(store, brought.difference(one.key for one in found), scope).values())
@@ -140,10 +144,11 @@ def select_all(
 def _ruled_out(found: Sequence[Candidate], question: str, skip: Collection[str]) -> dict[Key, str]:
     """What is not shown however relevant it is, and why. It does not open the gate either.
 
-    No reason is needed for the question itself, which the window shows and which repeats itself.
+    No reason is needed for the question itself, which the window shows and which repeats itself. A fact was stated: it
+    answers "Do I like tea?" in the question's own words.
     """
     asked = words.all_words(question)
-    reasons = {one.key: REPEATS for one in found if gate.repeats(one.entry, asked)}
+    reasons = {one.key: REPEATS for one in found if one.entry.kind != "f" and gate.repeats(one.entry, asked)}
     shown = {one.key for one in found if unit_id(*one.key) in skip}
     reasons |= _quarantined(found)
     return reasons | {key: "" if key in reasons else IN_WINDOW for key in shown}
@@ -251,7 +256,7 @@ def cut(
 def shown(store: Store, one: Candidate, terms: Sequence[str], count: Callable[[str], int]) -> Hit:
     """A candidate as a prompt shows it."""
     whole = hit(store, one)
-    text, tokens = passages.line(one.entry, whole.at, terms, count, succession.noted(one))
+    text, tokens = passages.line(one.entry, whole.at, terms, count, noted(one))
     return replace(whole, text=text, tokens=tokens)
 
 
@@ -287,12 +292,21 @@ def why(one: Candidate) -> dict[str, Any]:
     Where it may repeat words from outside also `drawn_from`: the names of the tools.
     """
     drawn: dict[str, Any] = {"drawn_from": one.entry.drawn_from.split(",")} if one.entry.quarantined else {}
-    if note := succession.noted(one):
+    if note := noted(one):
         drawn["changed"] = note
     return drawn | {
         "arms": {"words": _rounded(one.bm25), "vectors": _rounded(one.cosine)},
         "parts": {name: _rounded(value) for name, value in one.parts.items()},
     }
+
+
+def noted(one: Candidate) -> str:
+    """What a line says of a change; most memories hold none, and start the faster without the file that follows it."""
+    if not (one.entry.until or one.later):
+        return ""
+    from memory import succession
+
+    return succession.noted(one)
 
 
 def _rounded(value: float) -> float:

@@ -81,9 +81,9 @@ class Summary:
 class Fact:
     """One dated statement with the messages it rests on. `quote` stands literally in one of them, or is empty.
 
-    `at` is when it was said, `valid_from` since when it holds, `until` up to when it held. Only status "kept" is shown to
-    a model. `retired_by` names the fact that took its place, `same_as` the one that says the same and stands for both.
-    `handled`: its owner decided on it, so notes that are written again leave it as it is.
+    `at` is when it was said, `valid_from` since when it holds, `until` up to when it held. Only status "kept" is
+    shown to a model. `retired_by` names the fact that took its place, `same_as` the one that says the same and
+    stands for both. `handled`: its owner decided on it, so notes that are written again leave it as it is.
     """
 
     id: str

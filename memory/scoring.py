@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from math import log
 
-from memory import expected, when, words
+from memory import expected, forms, when, words
 from memory.entries import Entry, Key
 from memory.ranking import (
     ASKING,
@@ -89,7 +89,13 @@ def _echoes(question: str, found: Sequence[Candidate]) -> list[Candidate]:
     if len(asked) < ECHO_WORDS:
         return []
     alike = [one for one in found if one.entry.kind == "m" and size < 2 * len(one.entry.text) < 4 * size]
-    return [one for one in alike if _echo(words.all_words(one.entry.text), asked)]
+    return [one for one in alike if _may_echo(one.entry.text, asked) and _echo(words.all_words(one.entry.text), asked)]
+
+
+def _may_echo(text: str, asked: set[str]) -> bool:
+    """Whether enough of the words stand in a text at all, if inside of others: most texts lack them."""
+    plain = forms.normal(text)
+    return len([word for word in asked if word in plain]) >= ECHO * len(asked)
 
 
 def _echo(said: set[str], asked: set[str]) -> bool:

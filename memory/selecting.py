@@ -9,11 +9,13 @@ from memory.records import Scope
 from memory.rows import to_text
 from memory.store import Store
 
+# Of each kind its table, its key, its id and what it is called in full.
 IDS = {
-    "fact": "SELECT seq, id, 'fact ' || id FROM facts WHERE {}",
-    "message": "SELECT seq, id, session_id || '/' || id FROM messages WHERE {}",
-    "session": "SELECT id, id, 'session ' || id FROM sessions WHERE {}",
+    "fact": ("facts", "seq", "id", "'fact ' || id"),
+    "message": ("messages", "seq", "id", "session_id || '/' || id"),
+    "session": ("sessions", "id", "id", "'session ' || id"),
 }
+FITS = ("{id} = ?1", "{full} = ?1", "substr({id}, 1, length(?1)) = ?1", "substr({full}, 1, length(?1)) = ?1")
 FEW = 4
 
 
@@ -36,14 +38,13 @@ def by_ids(store: Store, names: Iterable[str], fact_only: bool = False) -> Casca
 
 def named(store: Store, name: str) -> tuple[str, int | str]:
     """The kind and key of what has this id, or else of the one thing whose id begins so."""
-    session, _, message = name.rpartition("/")
-    within = " AND session_id = ?" if session else ""
-    for where in ("id = ?", "substr(id, 1, length(?1)) = ?1"):
+    for where in FITS if name.strip() else ():
         fits = [
-            (kind, row[0], row[2])
-            for kind, sql in IDS.items()
-            if not session or kind == "message"
-            for row in store.rows(sql.format(where) + within, [message, *([session] if session else [])])
+            (kind, row[0], row[1])
+            for kind, (table, key, short, full) in IDS.items()
+            for row in store.rows(
+                f"SELECT {key}, {full} FROM {table} WHERE {where.format(id=short, full=full)}", [name]
+            )
         ]
         if len(fits) == 1:
             return fits[0][0], fits[0][1]

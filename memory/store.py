@@ -292,14 +292,18 @@ class Store:
                 for table in ("messages_fts", "summaries_fts", "facts_fts"):
                     self.connection.execute(f"INSERT INTO {table} ({table}) VALUES ('optimize')")
                 self.connection.execute("VACUUM")
-                busy = self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+                return self.truncate_log()
             except sqlite3.OperationalError as error:
                 if "locked" not in str(error):
                     raise
                 return False
             finally:
                 self.connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_S * 1000}")
-        return not busy
+
+    def truncate_log(self) -> bool:
+        """Work the write-ahead log into the file, and empty it; False while another process reads old pages."""
+        with translated(self.path):
+            return not self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
 
     def deeds_of_forgetting(self) -> int:
         """How many there were: notes that were begun before the last one may hold what is forgotten."""
@@ -320,10 +324,18 @@ class Store:
             if self.session(message.session_id) is None:
                 raise StoreError(f"{message.session_id} was forgotten meanwhile.", "Begin another conversation.")
             seq = db.table("messages").insert(message_row(kept)).last_rowid
-            if kept is not message and self.masking.keep:
-                calls = message_row(message)["tool_calls"]
-                self.connection.execute("INSERT INTO secrets VALUES (?, ?, ?)", [seq, message.content, calls])
+            self._keep_raw([kept])
         return as_message({**message_row(kept), "seq": seq})
+
+    def _keep_raw(self, messages: Iterable[Message]) -> None:
+        """Keep what of the messages, which are stored, was masked, where the setting says so."""
+        for message in messages if self.masking.keep else ():
+            if raw := self.masking.raw(message):
+                self.connection.execute(
+                    """INSERT OR IGNORE INTO secrets SELECT seq, ?, ? FROM messages
+                       WHERE session_id = ? AND id = ? AND content = ?""",
+                    [raw.content, message_row(raw)["tool_calls"], message.session_id, message.id, message.content],
+                )
 
     def as_it_was(self, message: Message) -> Message:
         """A stored message with its secrets, where they were kept; else as it is."""
@@ -459,6 +471,7 @@ class Store:
             before = self._counts(session.id)
             if messages:
                 db.table("messages").insert_all((message_row(one) for one in messages), ignore=True, batch_size=500)
+                self._keep_raw(messages)
             self._insert_notes(None if before[1] else summary, facts)
             after = self._counts(session.id)
         return Added(int(new), *(late - early for late, early in zip(after, before, strict=True)))
@@ -504,10 +517,12 @@ class Store:
     def without_vector(self, messages: Iterable[int]) -> dict[int, bool]:
         """Those of `messages`, by `seq`, that have no vector in any collection, and whether their session goes on."""
         sql = """
-            SELECT messages.seq, state = 'open' FROM messages JOIN sessions ON sessions.id = session_id
-            WHERE messages.seq IN (SELECT value FROM json_each(?)) AND NOT EXISTS (
+            SELECT messages.seq, state = 'open'
+            FROM json_each(?) AS asked CROSS JOIN messages ON messages.seq = asked.value
+            CROSS JOIN sessions ON sessions.id = session_id
+            WHERE NOT EXISTS (
               SELECT 1 FROM collections CROSS JOIN vectors  -- in this order: SQLite would walk through all vectors
-              WHERE collection = collections.name AND kind = 'm' AND vectors.seq = messages.seq)"""
+              WHERE collection = collections.name AND kind = 'm' AND vectors.seq = asked.value)"""
         return {seq: bool(live) for seq, live in self.rows(sql, [json.dumps(list(messages))])}
 
     def count_indexed(self, collection: str) -> int:

@@ -16,36 +16,37 @@ from memory.rows import from_text, to_text
 from memory.scoring import Candidate
 from memory.store import Store
 
-BELOW = 0.001  # of a score: what was changed stands just below what changed it
-PAST = 0.5  # of a score: a question about the past asks for what is no longer so
-MOST_STEPS = 20  # changes of one thing that are followed
+BELOW = 0.001  # of a score: what was changed stands just below what changed it; of the past, just above what was said
+MOST_STEPS = 500  # changes of one thing that are followed
 
-_PAST = re.compile(
+_PAST = (  # compiled when it is first needed: most memories ask for none
     r"\b(?:before|used to|previous(?:ly)?|earlier|old|former(?:ly)?|back then|in the past|originally|until when|ex|once"
     r"|at first|no longer|last (?:job|address|employer)|early on|in those days"
-    r"|früher|vorher|ehemals|damals|antes|anterior(?:mente)?)\b",
-    re.IGNORECASE,
+    r"|früher|vorher|ehemals|damals|antes|anterior(?:mente)?)\b"
 )
-_AGE = re.compile(r"\b(?:how old|years? old|months? old)\b", re.IGNORECASE)
+_AGE = r"\b(?:how old|years? old|months? old)\b"
 # From what is asked for, by `asked`, over the facts that were replaced, to what holds in their place in the end.
 CHAIN = f"""
 WITH RECURSIVE chain (asked, seq, until, step) AS (
   SELECT {{asked}}, new.seq, coalesce(old.until, new.at), 1
-  FROM {{start}} JOIN facts AS new ON new.id = old.retired_by
+  FROM {{start}} JOIN facts AS taken ON taken.id = old.retired_by
+    JOIN facts AS new ON new.id = coalesce(taken.same_as, taken.id)
   WHERE {{asked}} IN (SELECT value FROM json_each(:seqs)) AND (:known IS NULL OR new.at < :known)
   UNION ALL
   SELECT asked, new.seq, coalesce(old.until, new.at), step + 1
-  FROM chain JOIN facts AS old ON old.seq = chain.seq JOIN facts AS new ON new.id = old.retired_by
+  FROM chain JOIN facts AS old ON old.seq = chain.seq JOIN facts AS taken ON taken.id = old.retired_by
+    JOIN facts AS new ON new.id = coalesce(taken.same_as, taken.id)
   WHERE step < {MOST_STEPS} AND (:known IS NULL OR new.at < :known))
 SELECT asked, chain.seq, chain.until, text FROM chain JOIN facts USING (seq)
 WHERE status = 'kept' AND (handled OR substr(origin, 1, {len(TOOL)}) <> '{TOOL}') {{but}}
 ORDER BY asked, step DESC"""
 # A message that says itself what is so now has not changed; where its owner mended a fact of it by hand, it has.
 UNSAID = "AND NOT EXISTS (SELECT 1 FROM evidence WHERE fact = chain.seq AND message = asked AND NOT handled)"
-OF_MESSAGES = "evidence JOIN facts AS old ON old.seq = evidence.fact"
+STANDING = "JOIN facts AS old ON old.id = coalesce(said.same_as, said.id)"  # what is said twice changes as one
+OF_MESSAGES = f"evidence JOIN facts AS said ON said.seq = evidence.fact {STANDING}"
 LATER = CHAIN.format(asked="evidence.message", start=OF_MESSAGES, but=UNSAID)
 # Notes on a session are of then, too; those on a talk that tells of the change itself may know of it.
-OF_SUMMARIES = "summaries JOIN facts AS old ON old.session_id = summaries.session_id"
+OF_SUMMARIES = f"summaries JOIN facts AS said ON said.session_id = summaries.session_id {STANDING}"
 ELSEWHERE = "AND (handled OR session_id <> (SELECT session_id FROM summaries WHERE seq = asked))"
 LATER_THAN_NOTES = CHAIN.format(asked="summaries.seq", start=OF_SUMMARIES, but=ELSEWHERE)
 HEIRS = CHAIN.format(asked="old.seq", start="facts AS old", but="")
@@ -62,12 +63,7 @@ class Later(NamedTuple):
 
 def asks_past(question: str) -> bool:
     """Whether a question asks for what was so, and is no more."""
-    return bool(_PAST.search(_AGE.sub(" ", question)))
-
-
-def any_replaced(store: Store) -> bool:
-    """Whether any fact took another's place at all; most questions are asked of memories where none did."""
-    return bool(store.number("SELECT EXISTS (SELECT 1 FROM facts WHERE retired_by IS NOT NULL)"))
+    return bool(re.search(_PAST, re.sub(_AGE, " ", question, flags=re.IGNORECASE), re.IGNORECASE))
 
 
 def inherit(store: Store, found: list[Candidate], scope: Scope) -> list[Candidate]:
@@ -99,10 +95,11 @@ def marked(store: Store, found: Sequence[Candidate], scope: Scope) -> list[Candi
         evidence = store.evidence_seqs(each.fact for each in later.values()) if later else {}
         for one in changed:
             _lower(one, later[one.key], best, evidence)
-    if scope.past:
+    else:
+        evidence = store.evidence_seqs(one.entry.seq for one in found if one.entry.replaced)
         for one in found:
             if one.entry.replaced:
-                one.parts["past"] = PAST
+                _lift(one, [best[key] for seq in evidence.get(one.entry.seq, ()) if (key := ("m", seq)) in best])
     return sorted(found, key=lambda one: -one.score)
 
 
@@ -114,6 +111,13 @@ def mark(store: Store, found: Sequence[Candidate], scope: Scope) -> list[Candida
         for one in ones:
             one.later = later.get(one.entry.seq)
     return [one for _, _, ones in told for one in ones if one.later]
+
+
+def _lift(one: Candidate, messages: Sequence[Candidate]) -> None:
+    """Put what was so just above the messages that it rests on: its line says until when."""
+    above = max((message.score for message in messages), default=one.score) + BELOW - one.score
+    if above > 0:
+        one.parts["past"] = above
 
 
 def _lower(

@@ -28,6 +28,7 @@ from memory.grounding import (
     telling,
     terms,
 )
+from memory.quoted import is_document, own_words
 from memory.records import Fact, Message, Summary
 from memory.transcript import Block, Count, Said, blocks_of, cut_to, days_of, fenced, label, packed, spoken
 
@@ -367,9 +368,16 @@ def _fact(session_id: str, draft: DraftFact, evidence: Sequence[Said], source: S
         ids,
         quote,
         worst(one.origin for one in evidence),
-        "kept" if telling(quote, draft.text) else "review",
+        "kept" if telling(quote, draft.text) and _said_by(place.message, quote) else "review",
         _valid_from(draft.date, place.message.at, source, days),
     )
+
+
+def _said_by(message: Message, quote: str) -> bool:
+    """Whether a quote is its speaker's word: what a user only passes on is not."""
+    if message.role != "user":
+        return True
+    return not is_document(message.content) and bool(literal(quote, "\n".join(own_words(message.content))))
 
 
 def _valid_from(day: str, said: datetime, source: Source, days: Sequence[date]) -> datetime:

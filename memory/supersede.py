@@ -12,9 +12,10 @@ from typing import Protocol
 
 from memory import change_rules, words
 from memory.change_rules import Verdict
-from memory.errors import Failure
+from memory.errors import Failure, Stopped, StoreError
 from memory.extract import badness
-from memory.facts import PRESENT, RULES, FactRows
+from memory.facts import RULES, FactRows
+from memory.listing import PRESENT
 from memory.records import USER, Fact
 from memory.store import Store
 
@@ -27,9 +28,15 @@ Nearest = Callable[[str, int], Sequence[tuple[int, float]]]  # (text, limit) -> 
 
 
 class Decide(Protocol):
-    """A model that says what a new fact does to earlier ones. Raises Failure where it cannot be asked."""
+    """A model that says what a new fact does to earlier ones. Raises Failure where it cannot be asked.
 
-    name: str
+    Then the rules decide alone; but Stopped and StoreError go through.
+    """
+
+    @property
+    def name(self) -> str:
+        """Whose verdicts they are."""
+        ...
 
     def __call__(self, later: Fact, earlier: Sequence[Fact]) -> Mapping[str, Verdict]:
         """By the id of the earlier fact; what is not named stays as it is."""
@@ -51,6 +58,24 @@ def settle(store: Store, rows: FactRows, new: Iterable[Fact], nearest: Nearest, 
     for fact in sorted(new, key=lambda one: (one.at, rows.seq(one.id))):
         desk.settle(fact)
     return Settled(tuple(desk.retired), tuple(desk.joined), desk.problem)
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """A Decide that was asked before: its verdicts by the ids of the new fact and of the earlier one."""
+
+    name: str
+    verdicts: Mapping[str, Mapping[str, Verdict]]
+
+    def __call__(self, later: Fact, earlier: Sequence[Fact]) -> Mapping[str, Verdict]:
+        """What was said of the later one."""
+        return self.verdicts.get(later.id, {})
+
+
+def foresee(store: Store, rows: FactRows, new: Iterable[Fact], nearest: Nearest, decide: Decide) -> Foreseen:
+    """What a model says of facts that are not stored yet, about those of other sessions. Writes nothing."""
+    desk = _Desk(store, rows, nearest, decide)
+    return Foreseen(decide.name, {fact.id: desk.foreseen(fact) for fact in new if fact.status == "kept"})
 
 
 class _Desk:
@@ -76,24 +101,32 @@ class _Desk:
                 open_ones.append(other)
             if not self._present([fact.id]):
                 return
-        if self._decide and not self.problem and open_ones:
-            self._ask(self._decide, fact, open_ones)
+        if self._decide:
+            verdicts = self._asked(fact, open_ones)
+            for one in open_ones:
+                if verdict := verdicts.get(one.id, ""):
+                    self._carry_out(verdict, fact, one, self._decide.name)
 
-    def _ask(self, decide: Decide, fact: Fact, candidates: Sequence[Fact]) -> None:
-        """What the model says of the facts that rules left undecided, as far as code agrees to it."""
-        offered = {one.id: one for one in candidates if change_rules.shared(fact.text, one.text)}
+    def foreseen(self, fact: Fact) -> Mapping[str, Verdict]:
+        """What the model says of a fact and the earlier ones of other sessions that rules leave undecided."""
+        near = [one for one in self._candidates(fact)[0] if one.session_id != fact.session_id]
+        return self._asked(fact, [one for one in near if not change_rules.compare(*self._texts(fact, one))])
+
+    def _asked(self, fact: Fact, candidates: Sequence[Fact]) -> Mapping[str, Verdict]:
+        """The model's verdicts on earlier ones of the candidates; none where it cannot be asked."""
+        offered = {one.id: one for one in candidates if change_rules.comparable(*self._texts(fact, one))}
         earlier = {one.id: one for one in offered.values() if self._order(one) < self._order(fact)}
-        if not earlier:
-            return
+        if self._decide is None or self.problem or not earlier:
+            return {}
         try:
-            verdicts = decide(fact, list(earlier.values()))
+            verdicts = self._decide(fact, list(earlier.values()))
+        except (Stopped, StoreError):
+            raise
         except Failure as error:
             self.problem = str(error)
             log.warning("what new facts change was decided by rules alone: %s", error)
-            return
-        for one, verdict in verdicts.items():
-            if one in earlier and verdict and self._present([one]) and self._present([fact.id]):
-                self._carry_out(verdict, fact, earlier[one], decide.name)
+            return {}
+        return {one: verdict for one, verdict in verdicts.items() if one in earlier}
 
     def _texts(self, one: Fact, other: Fact) -> tuple[str, str]:
         """Both texts, the later one first."""
@@ -103,7 +136,12 @@ class _Desk:
         return fact.at, self._rows.seq(fact.id)
 
     def _carry_out(self, verdict: Verdict, one: Fact, other: Fact, who: str) -> None:
-        """Retire or join, where the guards let it."""
+        """Retire or join, where both still hold and the guards let it: another process may settle, too."""
+        with self._rows.deed():
+            if self._present([one.id]) and self._present([other.id]):
+                self._act(verdict, one, other, who)
+
+    def _act(self, verdict: Verdict, one: Fact, other: Fact, who: str) -> None:
         earlier, later = sorted((one, other), key=self._order)
         if verdict == "same":
             worse, better = (earlier, later) if badness(later.origin) < badness(earlier.origin) else (later, earlier)

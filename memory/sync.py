@@ -109,8 +109,9 @@ def _add(
             return done, False
         vectors = _embedded(index, units_of(store, batch))
         with index.writing():
-            index.upsert(vectors)
-            store.note_vectors(index.collection, added=batch)
+            there = {unit.id for unit in units_of(store, batch)}  # else what was forgotten meanwhile would come back
+            index.upsert([one for one in vectors if one[0] in there])
+            store.note_vectors(index.collection, added=map(parsed, there))
         done += len(batch)
         if progress:
             progress(done, max(total, done))

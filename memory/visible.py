@@ -4,8 +4,8 @@ Hidden text is how a page or an import talks past its reader: overrides of direc
 `tools/visible.py` does it for an owner who is asked, strictly; tools import nothing of the memory.
 """
 
+import json
 import re
-import unicodedata
 
 # Controls but tab and line ends; soft hyphen, joiners, marks of direction and of annotation; characters without width
 # or ink; variation selectors; tags. The signs of Arabic and Kaithi numbers are formats too, and have ink.
@@ -40,6 +40,14 @@ def visible_line(text: str) -> str:
     return visible(" ".join(text.split()))
 
 
+def as_json(value: object) -> str:
+    """A value as JSON on one line: unseen characters are escaped, so that no terminal obeys them and none is lost."""
+    text = json.dumps(value, ensure_ascii=False)
+    if text.isascii() and text.isprintable():
+        return text
+    return re.sub(_UNSEEN, lambda run: json.dumps(run[0])[1:-1], text)
+
+
 def _spelled(run: re.Match[str]) -> str:
     unseen = run[0]
     base, after = run.string[max(run.start() - 1, 0) : run.start()], run.string[run.end() : run.end() + 1]
@@ -64,6 +72,8 @@ def _is_needed(unseen: str, base: str, after: str) -> bool:
 
 def _joins_letters(base: str, after: str) -> bool:
     """A joiner stands between two letters; after the sign that mutes a vowel it may end a word, as in Malayalam."""
+    import unicodedata
+
     if not re.match(_JOINED, base):
         return False
     return bool(re.match(_JOINED, after)) or unicodedata.combining(base) == 9
@@ -73,9 +83,13 @@ def _is_emoji(character: str) -> bool:
     """Symbols, the marks of skin among them, and the few that are punctuation."""
     if not character:
         return False
+    import unicodedata  # here: most texts need none of it, and commands start the faster
+
     skin = "\U0001f3fb" <= character <= "\U0001f3ff"
     return skin or character in "‼⁉〰〽" or unicodedata.category(character) in ("So", "Sm")
 
 
 def _is_ideograph(character: str) -> bool:
+    import unicodedata
+
     return unicodedata.name(character, "").startswith("CJK ")

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -137,6 +138,48 @@ def test_one_session_that_completes_the_index_ends_the_switch(old: MemoryManager
     (session,) = new.store.sessions()
     new.sync(session.id)
     assert_switched(new)
+
+
+class Native(Words):
+    """A model that works in a thread of its own. It waits until words are searched, and `waited` says whether."""
+
+    native = True
+
+    def __init__(self) -> None:
+        super().__init__("native")
+        self.searched = threading.Event()
+        self.waited = False
+
+    def __call__(self, texts: Sequence[str]) -> list[list[float]]:
+        if threading.current_thread() is not threading.main_thread():
+            self.waited = self.searched.wait(20)
+        return super().__call__(texts)
+
+
+def test_a_native_model_works_while_words_are_searched(opened: Open) -> None:
+    model = Native()
+    memory = opened(model)
+    talk(memory, "My dog is called Rex.", "I live in Porto.")
+    memory.sync()
+
+    def note(sql: str) -> None:
+        if "messages_fts MATCH" in sql:
+            model.searched.set()
+
+    memory.store.connection.set_trace_callback(note)
+    recalled = memory.recall("Where do I live?")
+    assert model.waited
+    assert recalled.hits[0].text == "I live in Porto."
+    assert recalled.hits[0].why["arms"]["words"] > 0 < recalled.hits[0].why["arms"]["vectors"]
+
+
+def test_what_a_native_model_fails_with_is_told_and_words_answer(opened: Open, old: MemoryManager) -> None:
+    class Broken(Deaf):
+        native = True
+
+    recalled = opened(Broken()).recall("Where do I live?")
+    assert "I live in Porto." in [hit.text for hit in recalled.hits]
+    assert recalled.trouble == "The package is missing. Words alone answered. Install it."
 
 
 @pytest.mark.parametrize("known", [[], [Deaf()]])

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from memory.change_rules import compare, cues, read
+from memory.change_rules import comparable, compare, cues, read
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,14 @@ from memory.change_rules import compare, cues, read
         ("Our wedding was postponed to 12 September.", "Our wedding is on 4 May."),
         ("Ich wohne jetzt in Hamburg.", "Ich wohne in Berlin."),
         ("The user works at Siemens.", "I work for Bosch."),
+        ("I eat meat again.", "I don't eat meat."),
+        ("I quit my job at Acme.", "I work for Acme."),
+        ("The test says I am not allergic to penicillin.", "I am allergic to penicillin."),
+        ("The rent went up to 900 in January.", "The rent is 850 a month."),
+        ("Our team uses GitHub Actions for builds now.", "Our team uses Jenkins for builds."),
+        ("Omar Said is our head of department now.", "Our head of department is Lena Vogt."),
+        ("My office is room 118 since the refurbishment.", "My office is room 214."),
+        ("Meine Schwester ist nach Bonn gezogen.", "Meine Schwester wohnt in Köln."),
     ],
 )
 def test_what_has_one_value_or_is_said_to_be_over_is_replaced(later: str, earlier: str) -> None:
@@ -37,6 +45,13 @@ def test_what_has_one_value_or_is_said_to_be_over_is_replaced(later: str, earlie
         ("My husband doesn't like tea.", "I like tea."),
         ("Do I still live in Porto?", "I live in Lisbon."),
         ("I moved the meeting to Friday.", "I work at a hospital."),
+        ("I work at night.", "I work at Siemens."),
+        ("I live in a small flat.", "I live in Graz."),
+        ("I live near the park.", "I live in Graz."),
+        ("I also swim at the pool on Mondays now.", "I play chess at the club on Mondays."),
+        ("I use vim for Python now.", "I use emacs for mail."),
+        ("Ida is not allergic to nuts.", "Ben is allergic to nuts."),
+        ("I don't eat fish.", "I don't eat meat."),
         ("The user's rent is 800 euros.", "The user's phone number is 555 123 456."),
     ],
 )
@@ -59,6 +74,22 @@ def test_the_same_in_other_words_is_the_same(later: str, earlier: str) -> None:
 
 def test_a_longer_statement_is_no_duplicate_of_a_shorter_one() -> None:
     assert compare("I live in Porto with my dog Rex.", "I live in Porto.") == ""
+
+
+@pytest.mark.parametrize(
+    ("later", "earlier", "expected"),
+    [
+        ("The user's garden has no roses.", "My garden is full of roses.", True),
+        ("My brother lives in Rome.", "I live in Lisbon.", False),
+        ("I might move to Milan.", "I moved to Turin.", False),
+        ("I used to live in Leiden.", "I live in Delft.", False),
+        ("I also play the cello.", "I play the piano.", False),
+        ("My sister is Julia.", "My sister is Clara.", False),
+        ("My flight to Rome is on 9 May.", "My flight to Oslo is on 3 May.", False),
+    ],
+)
+def test_a_model_may_judge_what_is_of_the_same_whom_and_what(later: str, earlier: str, expected: bool) -> None:
+    assert comparable(later, earlier) is expected
 
 
 def test_cues_lead_to_statements_that_share_no_word() -> None:

@@ -1,8 +1,11 @@
 """`memory` and `remember`: the owner's hand on facts, at the command line and in a conversation."""
 
+import io
 import json
 import stat
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +13,14 @@ import pytest
 
 from assistant.app import App
 from assistant.chat import Chat
+from assistant.cli.ask import Shown
+from assistant.cli.review import go_through
+from assistant.cli.terminal import Output
 from assistant.recorder import sent
+from memory.errors import Failure
+from memory.listing import Listing
 from memory.records import Fact
-from tests.commands import Cli, Ran, command_line, rows  # noqa: F401  fixtures
+from tests.commands import Cli, command_line  # noqa: F401  a fixture
 from tests.conftest import Apps, Run
 from tests.scripted import ScriptedServer
 
@@ -120,10 +128,70 @@ def test_what_cannot_be_understood_is_refused_by_its_line_and_not_lost(cli: Cli,
     fact = noted(cli, SISTER)
     editor("path.write_text(text.replace('kind: person', 'kind: fly').replace('Anna', 'Ana'))")
     ran = cli("memory", "edit", fact)
-    (left,) = home.glob("edit-*")
+    (left,) = home.glob("unread-*")
     assert (ran.code, "Line 3 " in ran.err, str(left) in ran.err) == (1, True, True)
     assert "Ana." in left.read_text(encoding="utf-8")
     assert [one["id"] for one in listed(cli)] == [fact]
+
+
+def test_what_was_changed_in_another_terminal_meanwhile_is_kept_in_a_file(cli: Cli, editor: Any, home: Path) -> None:
+    fact = noted(cli, SISTER)
+    (home / f"edit-{fact}.txt").write_text("of a process that was killed")
+    put(home, fact, text=SISTER)
+    editor(
+        "import sqlite3\n"
+        f"db = sqlite3.connect({str(home / 'memory.db')!r})\n"
+        f"db.execute(\"UPDATE facts SET status = 'rejected' WHERE id = '{fact}'\")\n"
+        "db.commit()\n"
+        "path.write_text(text.replace('Anna', 'Ana'))"
+    )
+    ran = cli("memory", "edit", fact)
+    (left,) = home.glob("unread-*")
+    assert (ran.code, "was rejected" in ran.err, str(left) in ran.err) == (1, True, True)
+    assert "called Ana." in left.read_text(encoding="utf-8")
+    assert list(home.glob("edit-*")) == []
+
+
+@pytest.mark.parametrize("command", ["no-such-editor --wait", "'", "false --wait"])
+def test_an_editor_that_cannot_be_started_is_told_in_one_line(
+    cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    fact = noted(cli, SISTER)
+    monkeypatch.setenv("VISUAL", command)
+    ran = cli("memory", "edit", fact)
+    assert (ran.code, "nothing was changed" in ran.err, "Set EDITOR" in ran.err) == (1, True, True)
+    assert list(home.glob("*.txt")) == []
+
+
+@pytest.fixture(params=["America/New_York", "Pacific/Auckland"])
+def _elsewhere(request: pytest.FixtureRequest) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", request.param)
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="the zone cannot be set here")
+@pytest.mark.usefixtures("_elsewhere")
+def test_a_day_is_the_same_day_in_every_time_zone(cli: Cli) -> None:
+    fact = noted(cli, SISTER)
+    assert cli("memory", "edit", fact, "--since", "2026-05-01").code == 0
+    (one,) = listed(cli)
+    assert one["valid_from"] == "2026-05-01T00:00:00+00:00"
+    assert "since   2026-05-01" in cli("memory", "show", one["id"]).out
+
+
+def test_all_of_a_session_is_rejected_at_once(cli: Cli, home: Path) -> None:
+    kept, waiting = noted(cli, SISTER), noted(cli, "My cat is called Miso.")
+    (session,) = {one["session_id"] for one in listed(cli) if one["id"] == kept}
+    put(home, waiting, session_id=session, status="review", handled=0)
+    assert cli("memory", "reject", "--session", session, "--all").code == 1  # nobody can be asked
+    assert cli("memory", "reject", "--session", session, "--all", "--yes").code == 0
+    assert cli("memory").code == 3
+    cli("memory", "undo")
+    assert {one["id"] for one in listed(cli)} == {kept, waiting}
+    assert cli("memory", "reject", "--all", kept).code == 2
 
 
 def test_pins_keep_to_their_budget(cli: Cli) -> None:
@@ -186,6 +254,27 @@ def test_what_waits_is_decided_without_a_terminal(cli: Cli, home: Path) -> None:
     assert (cli("memory", "accept").code, cli("memory", "reject").code) == (2, 2)
 
 
+def test_the_review_carries_out_each_answer_at_once(app: App, monkeypatch: pytest.MonkeyPatch, editor: Any) -> None:
+    rows = app.memory.facts
+    texts = ["Tea is best at five.", "The garden has six trees.", "Our roof is old.", "A bus stops here.", "It rains."]
+    facts = [app.memory.note(text) for text in texts]
+    with app.memory.store.writing() as db:
+        db.execute("UPDATE facts SET status = 'review', handled = 0")
+        db.execute("UPDATE facts SET session_id = ? WHERE id = ?", [facts[3].session_id, facts[4].id])
+    editor("path.write_text(text.replace('six', 'seven'))")
+    monkeypatch.setattr(sys, "stdin", io.StringIO("what?\n\na\ne\nn\ns\n"))
+    go_through(app, Output(), rows.waiting())
+    assert [fact.text for fact in rows.waiting()] == ["Our roof is old."]
+    assert {fact.text for fact in rows.listed(Listing())} == {texts[0], "The garden has seven trees.", texts[2]}
+    monkeypatch.setattr(sys, "stdin", io.StringIO(""))  # the end of input decides nothing
+    go_through(app, Output(), rows.waiting())
+    assert rows.count_waiting() == 1
+    with pytest.raises(Failure, match="Nobody can be asked"):
+        monkeypatch.setattr(sys, "stdin", io.StringIO("S\n"))
+        go_through(app, Output(), rows.waiting())
+    assert rows.count_waiting() == 1
+
+
 def test_words_and_kinds_narrow_the_list(cli: Cli) -> None:
     noted(cli, SISTER)
     noted(cli, "Tea is best at five.")
@@ -245,6 +334,21 @@ def test_remember_that_is_kept_at_once_and_noted_once(app: App, server: Scripted
     app.memory.extract(chat.session.id)
     told = [one.text for one in app.memory.store.facts_of(chat.session.id)]
     assert told == ["my sister is called Ana"]
+
+
+def test_what_a_message_corrects_is_said_with_the_way_back(
+    app: App, server: ScriptedServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.default = "Noted."
+    old = app.memory.note("My sister is called Anna.")
+    shown = Shown(Output(), lambda _text: None, app.memory)
+    for event in turns(app.chat(), "Remember that my sister is called Ana, not Anna."):
+        shown(event)
+    told = capsys.readouterr().err.splitlines()
+    assert told == [
+        "Remembered: my sister is called Ana, not Anna. Take it back: assistant memory undo",
+        f"It replaces: {old.text} ({old.id}). Take it back: assistant memory undo",
+    ]
 
 
 def test_the_end_of_a_conversation_says_what_is_new(assistant: Run, server: ScriptedServer, home: Path) -> None:

@@ -260,3 +260,12 @@ def test_a_small_window_has_little_room_for_what_is_recalled(
     monkeypatch.setenv("ASSISTANT_CONTEXT_TOKENS", "300")
     little = cli("recall", "What does my sister Marta not eat?", "--inject", *WORDS).json["hits"]
     assert 0 < sum(hit["tokens"] for hit in little) <= 50 < sum(hit["tokens"] for hit in ample)
+
+
+def test_people_are_told_what_has_changed_since_it_was_said(cli: Cli, home: Path) -> None:
+    cli("remember", "I live in Lisbon with my dog Rex.")
+    cli("remember", "We moved to Porto.")
+    found = cli("recall", "Lisbon", "--mode", "words").out
+    assert " message (since " in found and ": We moved to Porto.), I live in Lisbon" in found
+    past = cli("recall", "Where did I live before, with my dog Rex?", "--mode", "words", "--inject").out
+    assert past.count("until ") == 1 and "since" not in past

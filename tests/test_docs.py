@@ -17,6 +17,7 @@ from tests.conftest import Run
 DOCUMENTS = sorted(path for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 CONSOLE = re.compile(r"^```(?:console|sh)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`(assistant [a-z][^`]*)`")
+PROFILE = "work"  # as the documents call one
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)[^)]*\)")
 
 
@@ -36,9 +37,11 @@ def shown() -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("document", "line"), sorted(set(shown())))
-def test_a_command_line_that_a_document_shows_is_understood(document: str, line: str) -> None:
+def test_a_command_line_that_a_document_shows_is_understood(document: str, line: str, home: Path) -> None:
     words = shlex.split(line.partition(">")[0], comments=True)[1:]
-    parsed(group, root(), words)
+    (home / "profiles" / PROFILE).mkdir(parents=True)
+    with root() as context:
+        parsed(group, context, words)
 
 
 def parsed(command: click.Command, parent: click.Context, words: list[str]) -> None:
@@ -56,7 +59,9 @@ def parsed(command: click.Command, parent: click.Context, words: list[str]) -> N
                 raise
         return
     if not words or words[0].startswith("-"):
-        command.make_context(command.name, list(words), parent=parent)
+        context = command.make_context(command.name, list(words), parent=parent)
+        words = command.make_parser(context).parse_args(list(words))[1]  # without the group's own options
+    if not words:
         return
     name, inner, rest = command.resolve_command(parent, list(words))
     assert inner is not None, f"there is no {name}"
@@ -64,13 +69,16 @@ def parsed(command: click.Command, parent: click.Context, words: list[str]) -> N
     parsed(inner, parent, list(rest) if words[0] == name else words)
 
 
-def test_the_check_of_command_lines_can_fail() -> None:
-    context = root()
-    for words in (["recall", "x", "--no-such"], ["sesions"], ["config", "wipe"], ["import", "x", "--from", "paper"]):
-        with pytest.raises(click.UsageError):
-            parsed(group, context, words)
-    with pytest.raises(AssertionError):
-        parsed(group, context, ["forget", "me"])
+def test_the_check_of_command_lines_can_fail(home: Path) -> None:
+    (home / "profiles" / PROFILE).mkdir(parents=True)
+    for line in ("recall x --no-such", "sesions", "config wipe", "import x --from paper", "-p work recall x --no-such"):
+        with pytest.raises(click.UsageError), root() as context:
+            parsed(group, context, line.split())
+    with pytest.raises(AssertionError), root() as context:
+        parsed(group, context, ["whatever", "me"])
+    with root() as context:
+        for line in ("-p work", "-p work chat --incognito", "chat -p work"):
+            parsed(group, context, line.split())
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

@@ -1,6 +1,7 @@
 """The embedding model as it is shipped: the real weights and the real tokenizer."""
 
 import math
+import os
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from memory.embedding import BATCH_TOKENS, MAX_CHARACTERS, MODEL, TOKENIZER, MiniLM, batches, checked, packaged
 from memory.errors import IndexUnavailable
+from tests.commands import ROOT
 
 SHARED = MiniLM()  # hypothesis takes no fixtures of a function's scope
 HELLO_WORLD = [-0.0348, 0.0301, 0.0130, 0.0254, -0.0375, -0.1587, 0.0688, -0.0116]  # as measured with these weights
@@ -31,6 +33,17 @@ def test_a_vector_has_384_numbers_and_unit_length(model: MiniLM) -> None:
     vectors = model(["one", "a somewhat longer text about the sea", ""])
     assert [len(vector) for vector in vectors] == [384, 384, 384] == [model.dimension] * 3
     assert [math.hypot(*vector) for vector in vectors] == pytest.approx([1, 1, 1], abs=1e-5)
+
+
+def test_onnxruntime_leaves_no_file_behind_and_sends_nothing(tmp_path: Path) -> None:
+    """Its wheels keep an id of the device, and events to be sent, unless they are told not to before the import."""
+    homes = {name: str(tmp_path) for name in ("HOME", "TMPDIR", "TEMP", "XDG_CACHE_HOME", "LOCALAPPDATA")}
+    kept = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT") if name in os.environ}
+    code = "from memory.embedding import MiniLM; print(len(MiniLM()(['Hello.'])))"
+    command = [sys.executable, "-B", "-c", code]
+    done = subprocess.run(command, cwd=ROOT, env=kept | homes, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr
+    assert list(tmp_path.rglob("*")) == []
 
 
 def test_no_text_gives_no_vector_and_loads_nothing() -> None:

@@ -203,6 +203,9 @@ def test_killed_at_any_stage_it_leaves_one_whole_store_and_the_next_try_finishes
 def test_doctor_tells_what_of_an_encrypted_home_is_in_plain(filled: Path, cli: Cli) -> None:
     encryption.rewrite_home(filled, encryption.new_key("geheim"), keep_vectors=False)
     assert "keeps no vectors" in cli("doctor").out
+    (filled / "index").mkdir(mode=0o700)  # as a kill between the store and the vectors leaves it
+    assert "index is in plain" in cli("doctor").err
+    (filled / "index").rmdir()
     (filled / "history").write_text("what I typed\n")
     (filled / "history").chmod(0o600)
     ran = cli("doctor")
@@ -267,6 +270,24 @@ def test_what_is_not_plain_needs_the_extra(filled: Path, monkeypatch: pytest.Mon
     assert "pip install" in ran.err
     with pytest.raises(Failure):
         Store(filled / "memory.db")
+
+
+def test_a_store_with_a_second_name_is_left_alone(filled: Path, tmp_path: Path, cli: Cli, ring: Keyring) -> None:
+    """A backup by hard links would become noise, and whoever reads it later finds none."""
+    (tmp_path / "linked.db").hardlink_to(filled / "memory.db")
+    ran = cli("encrypt")
+    assert (ran.code, ring.held) == (1, {})
+    assert "hard link" in ran.err
+    assert bank(filled) == 1
+
+
+def test_what_is_no_database_is_no_backup(filled: Path, tmp_path: Path, cli: Cli) -> None:
+    (tmp_path / "letter").write_text("Dear reader")
+    ran = cli("backup", "--restore", str(tmp_path / "letter"), "--yes")
+    assert (ran.code, ran.err.count("\n")) == (1, 1)
+    assert "is no backup" in ran.err
+    assert bank(filled) == 1
+    assert sorted(path.name for path in (filled / "backups").iterdir()) == ["one.db"]
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["a plain backup", "an encrypted backup"])

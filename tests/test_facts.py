@@ -16,9 +16,10 @@ from assistant.editing import Edited, as_text, from_text
 from memory.asked import to_remember
 from memory.errors import BadInput, NothingFound
 from memory.extract import fact_id
-from memory.facts import OWNER, RULES, FactRows, Listing
+from memory.facts import OWNER, RULES, FactRows
+from memory.listing import Listing
 from memory.manager import MemoryManager
-from memory.records import Fact, Message, Session, Summary
+from memory.records import Fact, Message, Scope, Session, Summary
 from memory.since import begins
 from memory.store import Store
 from memory.tokens import Counter
@@ -149,8 +150,8 @@ def test_a_fact_is_found_by_the_beginning_of_its_id(rows: FactRows) -> None:
             rows.find(text)
 
 
-DEEDS = st.lists(st.tuples(st.sampled_from(["accept", "reject", "pin", "unpin", "edit", "retire", "join", "restore"]),
-                           st.integers(0, 4), st.integers(0, 4)), max_size=8)  # fmt: skip
+ACTS = ["accept", "reject", "pin", "unpin", "edit", "retire", "supersede", "join", "restore", "undo"]
+DEEDS = st.lists(st.tuples(st.sampled_from(ACTS), st.integers(0, 4), st.integers(0, 4)), max_size=8)
 
 
 @settings(max_examples=25, deadline=None)
@@ -167,6 +168,11 @@ def test_all_deeds_undone_leave_what_was_there(deeds: list[tuple[str, int, int]]
                     getattr(rows, act)([first])
                 elif act == "edit":
                     rows.edit(rows.find(first), f"Something else {done}.")
+                elif act == "undo":
+                    rows.undo(rows.last_deeds())
+                    continue
+                elif act == "supersede":
+                    rows.supersede(first, second, NOW)
                 elif act == "retire":
                     rows.retire(first, second, NOW, OWNER)
                 elif act == "join":
@@ -174,11 +180,91 @@ def test_all_deeds_undone_leave_what_was_there(deeds: list[tuple[str, int, int]]
                 else:
                     getattr(rows, act)(first)
                 done += 1
-            except BadInput:
+            except (BadInput, NothingFound):
                 continue
-        if done:
-            rows.undo(rows.last_deeds(done))
+            standing = [fact for fact in state(store).values() if fact.retired_by is None and fact.same_as is None]
+            assert standing  # nothing is replaced or repeated by what is so itself, in a circle
+        if left := rows.last_deeds(done):
+            rows.undo(left)
         assert state(store) == before
+
+
+def test_what_does_not_stand_is_neither_edited_nor_pinned_nor_superseded(rows: FactRows) -> None:
+    stands, rejected, retired, same, edited = added(rows, *TEXTS)
+    rows.reject([rejected.id])
+    rows.retire(retired.id, stands.id, NOW, RULES)
+    rows.join(same.id, stands.id, RULES)
+    new = rows.edit(edited, "The white house stands in Braga.")
+    for fact, told in ((rejected, "rejected"), (retired, stands.id), (same, stands.id), (edited, new.id)):
+        for deed in (
+            lambda id: rows.edit(rows.find(id), "Something else."),
+            rows.pin,
+            lambda id: rows.supersede(id, stands.id, NOW),
+            lambda id: rows.supersede(stands.id, id, NOW),
+        ):
+            with pytest.raises(BadInput, match=told):
+                deed(fact.id)
+    with pytest.raises(BadInput, match=new.id):  # both wordings would stand
+        rows.restore(edited.id)
+
+
+def test_a_second_edit_of_what_was_changed_meanwhile_is_refused(rows: FactRows, store: Store) -> None:
+    (seen,) = added(rows, TEXTS[0])
+    new = rows.edit(seen, "The red house stands in Braga.")
+    with pytest.raises(BadInput, match=new.id):
+        rows.edit(seen, "The red house stands in Faro.")
+    assert {fact.text for fact in rows.listed(Listing())} == {"The red house stands in Braga."}
+
+
+def test_a_pin_goes_on_to_what_takes_the_place_and_comes_back_with_it(rows: FactRows) -> None:
+    old, new, third = added(rows, *TEXTS[:3])
+    rows.pin(old.id)
+    rows.supersede(old.id, new.id, NOW)
+    assert [fact.id for _, fact in rows.pinned()] == [new.id]
+    rows.join(new.id, third.id, OWNER)
+    assert [fact.id for _, fact in rows.pinned()] == [third.id]
+    rows.undo(rows.last_deeds())
+    rows.reject([new.id])
+    assert [fact.id for _, fact in rows.pinned()] == [old.id]
+
+
+def test_what_its_owner_lets_take_a_place_is_accepted(rows: FactRows) -> None:
+    (old,) = added(rows, TEXTS[0])
+    rows.add([a_fact(TEXTS[2], status="review")], "a-model")
+    waiting = a_fact(TEXTS[2])
+    rows.supersede(old.id, waiting.id, NOW)
+    assert (rows.find(waiting.id).status, rows.find(waiting.id).handled) == ("kept", True)
+    rows.undo(rows.last_deeds())
+    assert rows.find(waiting.id).status == "review"
+
+
+def test_a_title_in_a_facts_words_follows_it_and_its_undoing(rows: FactRows, store: Store) -> None:
+    (old,) = added(rows, TEXTS[0])
+    with store.writing() as db:
+        db.execute("UPDATE sessions SET title = ? WHERE id = 's1'", [TEXTS[0]])
+
+    def title() -> str:
+        return getattr(store.session("s1"), "title", "")
+
+    new = rows.edit(old, "The red house stands in Braga.")
+    assert title() == new.text
+    rows.undo(rows.last_deeds())
+    assert title() == TEXTS[0]
+    other = added(rows, TEXTS[1])[0]
+    rows.edit(other, "Something else.")
+    assert title() == TEXTS[0]
+
+
+def test_undo_ties_nothing_to_what_was_forgotten(rows: FactRows, store: Store) -> None:
+    (one,) = added(rows, TEXTS[0])
+    (other,) = added(rows, TEXTS[1], session="s2")
+    rows.join(one.id, other.id, OWNER)
+    rows.restore(one.id)
+    with store.writing() as db:  # as forgetting does
+        db.execute("DELETE FROM changes WHERE fact = ? OR other = ?", [other.id, other.id])
+        db.execute("DELETE FROM sessions WHERE id = 's2'")
+    rows.undo(rows.last_deeds())
+    assert [fact.id for fact in rows.listed(Listing())] == [one.id]
 
 
 # ------------------------------------------------------------------ notes written again
@@ -234,6 +320,56 @@ def test_the_same_words_are_heard_once_more(memory: MemoryManager) -> None:
     memory.facts.undo(memory.facts.last_deeds())
     assert memory.facts.heard([first.id]) == {first.id: 1}
     assert memory.store.session(second.session_id) is None
+
+
+def test_what_takes_a_place_by_hand_says_something_else(memory: MemoryManager) -> None:
+    old = memory.note("The office is in Braga.")
+    for text in ("the office is in braga", "The office is in Braga!"):
+        with pytest.raises(BadInput, match="says the same"):
+            memory.supersede(old, text)
+    assert [fact.id for fact in memory.facts.listed(Listing())] == [old.id]
+    assert len(memory.store.sessions()) == 1
+    known = memory.note("My cat sleeps on the roof.")
+    assert memory.supersede(old, "my cat sleeps on the roof").id == known.id
+    assert memory.facts.find(old.id).retired_by == known.id
+    with pytest.raises(BadInput, match=known.id):
+        memory.supersede(old, "The office is in Faro.")
+
+
+def test_every_message_that_said_it_is_marked_when_it_has_changed(memory: MemoryManager) -> None:
+    first = memory.note("My parrot is called Kiwi.")
+    memory.note("my parrot is called kiwi")
+    changed = memory.supersede(first, "The bird has the name Mango.")
+    memory.note("the bird has the name mango")
+    found = memory.recall("What is my parrot called?", Scope(kinds=("message",)), mode="words").hits
+    told = {hit.text: hit.why.get("changed", "") for hit in found if "parrot" in hit.text.lower()}
+    assert len(told) == 2
+    assert all(changed.text in mark for mark in told.values())
+
+
+def test_an_edit_to_words_that_stand_already_leaves_one_fact(memory: MemoryManager) -> None:
+    known, wrong = memory.note("My cat is called Miso."), memory.note("The cat of mine has the name Mioso.")
+    memory.facts.pin(known.id)
+    new = memory.edit(wrong, "My cat is called Miso.", "fact", None)
+    assert [fact.id for fact in memory.facts.listed(Listing())] == [new.id]
+    assert [fact.id for _, fact in memory.facts.pinned()] == [new.id]
+    assert memory.facts.heard([new.id]) == {new.id: 2}
+    memory.facts.undo(memory.facts.last_deeds())
+    assert {fact.id for fact in memory.facts.listed(Listing())} == {known.id, wrong.id}
+    assert [fact.id for _, fact in memory.facts.pinned()] == [known.id]
+
+
+def test_old_words_lead_to_what_holds_after_fifty_changes(memory: MemoryManager) -> None:
+    first = last = memory.note("The green parrot lives in room 0.")
+    for number in range(1, 51):
+        last = memory.supersede(last, f"Bird number {number} sits elsewhere, in house {number}.")
+    with pytest.raises(BadInput):
+        memory.facts.supersede(last.id, first.id, NOW)
+    found = memory.recall("Where does the green parrot live?", Scope(kinds=("fact",)), mode="words").hits
+    assert [hit.text for hit in found] == [last.text]
+    edited = memory.edit(last, "No bird sits in any house.", "fact", None)
+    found = memory.recall("Where does the green parrot live?", Scope(kinds=("fact",)), mode="words").hits
+    assert [hit.text for hit in found] == [edited.text]
 
 
 def test_what_was_kept_of_a_conversation_and_undone_is_not_noted_again(memory: MemoryManager) -> None:
@@ -319,6 +455,11 @@ def test_pinned_lines_stay_within_their_budget(memory: MemoryManager) -> None:
         ("I remember that it rained.", None),
         ("Can you remember things?", None),
         ("remember that", None),
+        ("> Remember that my sister is called Ana.", None),
+        ("```\nRemember that my sister is called Ana.\n```", None),
+        ("Remember that `x = 1` comes first.", None),
+        ("Remember:\n> my sister is called Ana", None),
+        ('"Remember that my sister is called Ana" is what he wrote.', None),
         ("Remember that " + "very " * 80 + "long", None),
     ],
 )

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from assistant.cli import main
+from assistant.settings import load
 from memory.errors import Failure
 from memory.files import close_to_others, locked, own_home, private_file, private_folder
 from memory.importers.run import import_file
@@ -193,6 +194,34 @@ def test_no_private_file_is_made_or_opened_through_a_link(tmp_path: Path) -> Non
             private_file(tmp_path / f"to-{target}")
     assert mode(tmp_path / "target") == 0o644
     assert not (tmp_path / "missing").exists()
+
+
+@posix
+def test_settings_of_a_home_that_is_not_its_users_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They choose the endpoint and the tools: whoever wrote them would read what is said."""
+    home, base = private_folder(tmp_path / "base" / "profiles" / "work"), tmp_path / "base"
+    (tmp_path / "theirs.toml").write_text('model = "theirs"')
+    told = {"ASSISTANT_HOME": str(base), "ASSISTANT_PROFILE": "work"}
+    assert load(environment=told)[0].model == ""
+    for folder in (base, home):
+        (folder / "config.toml").symlink_to(tmp_path / "theirs.toml")
+        with pytest.raises(Failure, match="leads out of the home"):
+            load(environment=told)
+        (folder / "config.toml").unlink()
+    monkeypatch.setattr(os, "geteuid", lambda: base.stat().st_uid + 1)
+    with pytest.raises(Failure, match="belongs to another user"):
+        load(environment=told)
+
+
+@posix
+def test_a_link_deep_in_the_home_is_refused_too_but_for_those_of_other_lives(tmp_path: Path) -> None:
+    for name in ("profiles/work/index", "models/small", "index/model/chroma-1"):
+        private_folder(tmp_path / "home" / name)
+        (tmp_path / "home" / name / "deep").symlink_to(tmp_path)
+    with pytest.raises(Failure, match="chroma-1/deep is a link"):
+        own_home(tmp_path / "home")
+    (tmp_path / "home" / "index" / "model" / "chroma-1" / "deep").unlink()
+    own_home(tmp_path / "home")
 
 
 @posix

@@ -9,7 +9,7 @@ import sqlite3
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from memory.records import Fact, Message, Scope, ToolCall
 from memory.session import now
 from memory.tokens import Counter
 from tests.conftest import ROOT
-from tests.memories import Scribe, a_memory, leave, talk
+from tests.memories import NOTES, Scribe, Words, a_memory, leave, talk
 
 SECRET = "The vault under the old lighthouse opens with Xylophonquark-4711."
 OTHER = "My dog Rex sleeps on the blue carpet in the kitchen."
@@ -79,7 +79,7 @@ def everywhere(memory: MemoryManager) -> str:
             "INSERT INTO plans (turn, session_id, at, state, steps) VALUES (?, ?, ?, 'done', ?)",
             [first.seq, session.id, at, SECRET],
         )
-        db.execute("INSERT INTO secrets (message, content) VALUES (?, ?)", [first.seq, SECRET])
+        db.execute("INSERT INTO secrets VALUES (?, ?, ?)", [first.seq, SECRET, "[]"])
     memory.sync()
     (memory.home / "history").write_text(f"\n# 2026-11-23 10:00:00\n+{SECRET}\n\n# 2026-11-23 10:01:00\n+{OTHER}\n")
     (memory.home / "assistant.log").write_text(f"2026-11-23 10:00 INFO x: {SECRET}\n2026-11-23 10:01 INFO x: well\n")
@@ -102,7 +102,7 @@ def test_a_secret_that_went_everywhere_is_nowhere_any_more(memory: MemoryManager
     assert {name: receipt.went[name] for name in ("messages", "secrets", "plans", "pending", "calls", "receipts")} == {
         "messages": 3, "secrets": 1, "plans": 1, "pending": 1, "calls": 1, "receipts": 1,
     }  # fmt: skip
-    assert receipt.went["history"] == receipt.went["assistant.log"] == receipt.went["backups made anew"] == 1
+    assert receipt.went["history"] == receipt.went["assistant.log"] == receipt.went["backups"] == 1
     assert OTHER in (home / "history").read_text() and "well" in (home / "assistant.log").read_text()
     assert [one.content for one in memory.store.transcript(session)] == ["Noted.", OTHER, "How nice."]
     summary = memory.store.summary(session)
@@ -259,6 +259,94 @@ def test_calls_and_their_answers_go_together(memory: MemoryManager) -> None:
     assert cascade.of(memory.store, [1]).messages == (1,)
 
 
+def test_what_would_go_is_counted_as_the_receipt_counts_it(memory: MemoryManager) -> None:
+    everywhere(memory)
+    plan = messages_holding(memory)
+    seen = Forgetting(memory).preview(plan)
+    assert memory.store.number("SELECT count(*) FROM forgets") == 0 and messages_holding(memory) == plan
+    assert {"plans", "pending", "calls", "history", "assistant.log", "backups", "vectors"} <= set(seen)
+    assert Forgetting(memory).carry_out(plan).went == seen
+    rest = cascade.of(memory.store, everything=True)
+    seen = Forgetting(memory).preview(rest)
+    assert seen["history"] == 1 and Forgetting(memory).carry_out(rest).went == seen
+
+
+def test_words_in_calls_are_looked_for_as_they_were_and_as_they_were_written(memory: MemoryManager) -> None:
+    umlauts = "Das Schließfach öffnet sich mit Größenwahn."
+    arguments = json.dumps({"list": [{"text": umlauts}]})
+    calls = json.dumps([{"id": "c", "name": "note", "arguments": json.dumps("Ein zweites mit Übermut, rückwärts.")}])
+    session = memory.begin("a-model")
+    session.remember(session.make("user", "Note it, please.", origin="user"))
+    call = ToolCall("c", "note", arguments)
+    message = session.remember(session.make("assistant", "", origin="assistant", tool_calls=(call,)))
+    session.end()
+    with memory.store.writing() as db:
+        db.execute("INSERT INTO secrets VALUES (?, '', ?)", [message.seq, calls])
+    texts = cascade.texts_of(memory.store, cascade.of(memory.store, [message.seq]))
+    assert {umlauts, arguments, "Ein zweites mit Übermut, rückwärts."} <= set(texts)
+
+
+def test_a_conversation_that_was_shown_it_and_goes_on_is_told(
+    memory: MemoryManager, home: Path, counter: Counter
+) -> None:
+    told = talk(memory, SECRET)
+    other = a_memory(home, counter)
+    live = other.begin("a-model")
+    asked = live.remember(live.make("user", "What was it about the lighthouse?", origin="user"))
+    with memory.store.writing() as db:
+        db.execute("INSERT INTO recalls (turn, session_id) VALUES (?, ?)", [asked.seq, live.id])
+        db.execute("INSERT INTO candidates VALUES (?, 1, 'm1', 1, 9, '', '{}')", [asked.seq])
+    receipt = Forgetting(memory).carry_out(cascade.of(memory.store, sessions=[told]))
+    assert any(live.id in one for one in receipt.out_of_reach) and receipt.owed == ""
+    live.remember(live.make("assistant", "I cannot say.", origin="assistant"))
+    live.end()
+    leave(other)
+
+
+def test_vectors_that_a_late_job_made_of_it_stay_out_of_the_index(
+    memory: MemoryManager, home: Path, counter: Counter
+) -> None:
+    gone, kept = talk(memory, SECRET), talk(memory, OTHER)
+
+    class Slow(Words):
+        def __call__(self, texts: Sequence[str]) -> list[list[float]]:
+            if memory.store.session(gone):
+                Forgetting(memory).carry_out(cascade.of(memory.store, sessions=[gone]))
+            return super().__call__(texts)
+
+    other = a_memory(home, counter, Slow())
+    other.sync()
+    assert other.index.ids() == {f"m{one.seq}" for one in memory.store.transcript(kept)}
+    leave(other)
+
+
+def test_notes_are_written_again_by_the_model_without_what_went_or_extracted(memory: MemoryManager) -> None:
+    told = f"I live in Porto with my dog Rex. {SECRET}"
+    session = talk(memory, "I live in Porto with my dog Rex.", told)
+    gist = {**NOTES, "gist": f"The user lives in Porto with their dog Rex. {SECRET}"}
+    memory.summarise(session, Scribe(reply=gist))
+    assert SECRET in (memory.store.summary(session) or gist).gist  # type: ignore[union-attr]
+    scribe = Scribe("other")
+    forgetting = Forgetting(memory, lambda one: memory.summarise(one, scribe))
+    assert forgetting.carry_out(messages_holding(memory)).found == []
+    summary = memory.store.summary(session)
+    assert summary and summary.written_by == "other" and not any("Xylophonquark" in one for one in scribe.asked)
+    assert "Rex" in summary.gist and SECRET not in summary.gist
+
+
+def test_without_its_model_the_notes_are_extracted_and_owed(memory: MemoryManager) -> None:
+    session = talk(memory, "I live in Porto with my dog Rex.", SECRET)
+    memory.summarise(session, Scribe())
+
+    def fails(_session: str) -> object:
+        raise Failure("The model is away.")
+
+    receipt = Forgetting(memory, fails).carry_out(messages_holding(memory))
+    summary = memory.store.summary(session)
+    assert receipt.owed == "" and receipt.noted == 1 and summary and summary.written_by == "extracted"
+    assert [one.id for one in memory.owed("scribe")] == [session]
+
+
 def test_what_stands_elsewhere_too_is_told_and_not_claimed_gone(memory: MemoryManager) -> None:
     gone = talk(memory, SECRET)
     kept = talk(memory, f"As I said: {SECRET}")
@@ -312,9 +400,14 @@ def test_ids_are_found_by_their_beginning_and_words_literally(memory: MemoryMana
     first = memory.store.transcript(session)[0]
     assert selecting.by_ids(memory.store, [f"{session}/{first.id[:6]}"]).messages == (first.seq,)
     assert selecting.by_ids(memory.store, [session]).sessions == (session,)
+    memory.store.connection.execute("UPDATE messages SET id = 'odd/☃ id' WHERE seq = ?", [first.seq])
+    for name in ("odd/☃ id", f"{session}/odd/☃ id", "odd/", f"{session}/odd"):
+        assert selecting.by_ids(memory.store, [name]).messages == (first.seq,)
     assert selecting.by_words(memory.store, "rex CARPET", Scope()).messages == (first.seq,)
     assert not selecting.by_words(memory.store, "carp", Scope())
     with pytest.raises(NothingFound):
         selecting.by_ids(memory.store, ["nothing"])
+    with pytest.raises(NothingFound):
+        selecting.by_ids(memory.store, [" "])
     with pytest.raises(BadInput):
         selecting.by_words(memory.store, "?!", Scope())

@@ -53,10 +53,11 @@ def left(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture
 def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A temporary folder of this test's own, for all that makes temporary files."""
+    """A folder of this test's own for all that makes temporary files, or writes into the user's home."""
     folder = tmp_path / "tmp"
     folder.mkdir()
-    monkeypatch.setenv("TMPDIR", str(folder))
+    for name in ("TMPDIR", "HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
+        monkeypatch.setenv(name, str(folder))
     return folder
 
 
@@ -165,6 +166,18 @@ def test_the_rest_of_a_session_goes_incognito(server: ScriptedServer, cli: Cli, 
     assert rows(home, "SELECT count(*) FROM summaries") == [(2,)]  # the first has its notes as usual
     assert "What was said before stays" in ran.err
     assert not (home / "history").exists()
+
+
+@pytest.mark.usefixtures("_answers")
+def test_a_key_is_not_masked_where_nothing_is_stored(server: ScriptedServer, cli: Cli, home: Path) -> None:
+    key = "sk-proj-" + "aB3dE5fG7hJ9" * 4
+    server.default = Answer("Noted.")
+    ran = cli("chat", stdin=f"/incognito\nMy key is {key}.\nAnd again?\n/new\nMy key is {key}.\n")
+    assert ran.code == 0
+    assert ran.err.count("Masked") == 1  # in the usual conversation
+    assert "What was said before" not in ran.err
+    assert [key in str(body["messages"]) for body in server.bodies[:2]] == [True, True]
+    assert key not in str(rows(home, "SELECT content FROM messages"))
 
 
 @pytest.mark.usefixtures("_answers")

@@ -24,7 +24,8 @@ from memory import index as index_module
 from memory.embedding import MiniLM
 from memory.errors import IndexBroken, IndexUnavailable
 from memory.files import locked
-from memory.index import HNSW, Index, Unit, collection_name, generations, torn, translated
+from memory.graphfiles import links_end, torn
+from memory.index import HNSW, Index, Unit, collection_name, generations, translated
 
 SPAWN = multiprocessing.get_context("spawn")
 
@@ -516,7 +517,7 @@ def test_a_sound_graph_is_not_taken_for_a_torn_one(index: Index) -> None:
 
 
 def ends_one_by_one(links: bytes, elements: int) -> bool:
-    """What `_links_end` says, at its plainest."""
+    """What `links_end` says, at its plainest."""
     place = 0
     for _ in range(elements):
         if place >= len(links):
@@ -530,7 +531,7 @@ def test_links_end_where_lists_of_their_lengths_end(lengths: list[int], more: in
     links = b"".join(length.to_bytes(4, "little") + bytes(length) for length in lengths)
     links = links[:cut] if cut < 0 else links + bytes(cut)
     elements = max(0, len(lengths) + more)
-    assert index_module._links_end(links, elements) == ends_one_by_one(links, elements)
+    assert links_end(links, elements) == ends_one_by_one(links, elements)
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:

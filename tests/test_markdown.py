@@ -87,7 +87,8 @@ def test_printable_text_steers_nothing_and_is_stable(text: str) -> None:
         ("\x1b]52;never ended\nnext", "52;never ended\nnext"),
         ("\x9b2Jc", "c"),
         ("one\r\n\ttwo", "one\n\ttwo"),
-        ("user\u202egnp.exe", "user<U+202E>gnp.exe"),
+        ("user\u202egnp.exe", "user‹U+202E›gnp.exe"),
+        ("zero\u200bwidth", "zero‹U+200B›width"),
         ("\ud83d\ude00 \ud83d", "😀 \ufffd"),
         ("👩‍👩‍👧 é 日本 עברית", "👩‍👩‍👧 é 日本 עברית"),
     ],
@@ -122,7 +123,7 @@ def test_lines_fit_the_width_and_hold_no_control_but_styles(text: str, width: in
         ("![alt](https://example.org/p.png)", "alt (https://example.org/p.png)"),
         ("[1]: https://example.org", "[1]: https://example.org"),
         ("````md\n```\nx\n```\n````", "````md\n```\nx\n```\n````"),
-        ("&#x202e;abc", "<U+202E>abc"),
+        ("&#x202e;abc", "‹U+202E›abc"),
         ("3. three\n4. four", " 3 three\n 4 four"),
     ],
 )

@@ -4,6 +4,7 @@ import json
 import logging
 import random
 import string
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,15 +13,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assistant import recorder
+from assistant.telemetry import Telemetry
+from memory import backup, encryption
 from memory.importers.run import import_file
 from memory.masking import LONGEST_MARK, MARKS, masked
 from memory.masks import Masking
 from memory.pending import Pending
 from memory.plans import PlanRow
-from memory.records import Fact, Summary, ToolCall
+from memory.receipts import CallRow, Outcome, Receipt
+from memory.records import Fact, Message, Summary, ToolCall
+from memory.store import Store
 from memory.tokens import Counter
+from tests import lookalikes
+from tests.collector import Collector
 from tests.commands import Cli, command_line, rows  # noqa: F401  the fixture `cli`
-from tests.conftest import Apps
+from tests.conftest import MODEL, Apps
 from tests.memories import a_memory, talk
 from tests.scripted import Answer, Call, ScriptedServer
 
@@ -147,6 +154,19 @@ def test_ordinary_talk_is_left_alone(sentence: str) -> None:
     assert masked(sentence) == (sentence, ())
 
 
+@pytest.mark.parametrize("seed", [1, 2])
+def test_of_what_was_written_without_looking_at_the_patterns_nearly_all_is_found(seed: int) -> None:
+    missed = [sentence for sentence, secret in lookalikes.secrets(seed) if secret in masked(sentence)[0]]
+    assert len(missed) <= 2, missed
+    assert [text for text in lookalikes.harmless(seed) if masked(text)[1]] == []
+
+
+def test_what_is_glued_to_a_secret_goes_with_it_and_a_mark_names_nothing() -> None:
+    token = "sk" + "_live_" + "a1" * 125
+    assert masked(token * 3) == ("[masked: Stripe key]", ("Stripe key",))
+    assert masked(f"{KEY}: a1b2c3d4: e5f6g7h8")[0] == "[masked: GitHub token]: a1b2c3d4: e5f6g7h8"
+
+
 def test_a_mark_names_the_secret_and_the_sentence_stays_one() -> None:
     token = "gh" + "p_" + "a1" * 18
     assert masked(f"My key is {token}.") == ("My key is [masked: GitHub token].", ("GitHub token",))
@@ -204,7 +224,12 @@ def test_no_door_into_the_home_lets_a_secret_through(home: Path, tmp_path: Path,
             "messages": [{"id": "1", "role": "user", "content": f"key {KEY}"}]}  # fmt: skip
     (tmp_path / "in.jsonl").write_text(json.dumps(line | {"schema": "assistant.session/1"}))
     assert import_file(tmp_path / "in.jsonl", memory.store, counter, mine=True, owes=False).messages == 1
+    seq = memory.receipts.begin(Receipt(0, session.id, "turn", asked.seq, 1, AT, "m", 2, "", [f"x {KEY}"]))
+    memory.receipts.answered_with(seq, f"said {KEY}")
+    memory.receipts.end(seq, Outcome(1, error=f"refused {KEY}"), None)
+    memory.receipts.acted(CallRow(seq, "c9", "t", True, False, "rules", 1, json.dumps({"k": KEY}), None, f"got {KEY}"))
     memory.sync()
+    backup.make(memory.store, home, AT)
     assert KEY.encode() not in bytes_of(home)
     assert memory.store.transcript(session.id)[0].masked == 1
     assert told[0].startswith("Masked before it was stored: 1 GitHub token.")
@@ -231,13 +256,31 @@ def test_the_model_sees_a_secret_in_its_turn_and_the_store_never(
     assert KEY.encode() not in bytes_of(home)
 
 
-def test_a_call_whose_secret_was_not_kept_is_not_run(apps: Apps, server: ScriptedServer) -> None:
+def test_a_waiting_call_whose_secret_was_not_kept_is_refused_in_one_line(
+    cli: Cli, server: ScriptedServer, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = json.dumps({"path": str(tmp_path / "new.txt"), "content": f"key {KEY}"})
+    server.enqueue(Answer(calls=(Call("write_file", told),)), "Please tell me again.")
+    usual = {"OPENAI_BASE_URL": server.url, "OPENAI_API_KEY": "test", "ASSISTANT_MODEL": MODEL}
+    for name, value in (usual | {"ASSISTANT_EMBEDDING": "endpoint:words"}).items():
+        monkeypatch.setenv(name, value)
+    home.mkdir()
+    (home / "config.toml").write_text(f"folders = [{json.dumps(str(tmp_path))}]\n")
+    assert cli("ask", "Write my key down.").code == 6
+    assert KEY.encode() not in bytes_of(home)
+    ran = cli("approve", "--all")
+    assert "its secret was not kept; ask again" in ran.err
+    assert (ran.code, ran.out) == (0, "Please tell me again.\n")
+    assert not (tmp_path / "new.txt").exists()
+    assert KEY.encode() not in bytes_of(home)
+
+
+def test_what_only_reads_like_a_mark_refuses_no_call(apps: Apps, server: ScriptedServer) -> None:
     server.enqueue(Answer(calls=(Call("calculator", '{"expression": "[masked: password] + 1"}'),)), Answer("Sorry."))
     chat = apps().chat()
     list(chat.turn("add it"))
-    answers = [message.content for message in chat.session.transcript if message.role == "tool"]
-    assert len(answers) == 1
-    assert answers[0].startswith("Not run: a secret")
+    (answer,) = [message.content for message in chat.session.transcript if message.role == "tool"]
+    assert not answer.startswith("Not run: a secret")
 
 
 def test_kept_secrets_stand_in_a_table_apart_and_are_shown_when_the_session_goes_on(
@@ -255,6 +298,54 @@ def test_kept_secrets_stand_in_a_table_apart_and_are_shown_when_the_session_goes
     again.resume(session.id, {}, {})
     assert KEY in again.transcript[0].content
     memory.close()
+
+
+def test_import_and_remember_keep_secrets_too_and_only_show_gives_them_back(
+    home: Path, tmp_path: Path, cli: Cli
+) -> None:
+    assert cli("config", "set", "keep_secrets", "true").code == 0
+    line = {"schema": "assistant.session/1", "id": "s-1", "title": "t", "started_at": AT.isoformat(),
+            "messages": [{"id": "1", "role": "user", "content": f"key {KEY}"}]}  # fmt: skip
+    (tmp_path / "in.jsonl").write_text(json.dumps(line))
+    assert "1 GitHub token" in cli("import", "--no-embed", str(tmp_path / "in.jsonl")).err
+    assert cli("remember", f"the deploy key is {KEY}").code == 0
+    assert sorted(rows(home, "SELECT content FROM secrets")) == [(f"key {KEY}",), (f"the deploy key is {KEY}",)]
+    assert rows(home, "SELECT masked FROM messages") == [(1,), (1,)]
+    assert KEY not in cli("sessions", "show", "s-1").out
+    assert KEY in cli("sessions", "show", "s-1", "--secrets").out
+    assert KEY in cli("sessions", "show", "s-1", "--secrets", "--json").out
+    exported = tmp_path / "out.jsonl"
+    assert cli("export", "-o", str(exported)).code == 0 or cli("export", str(exported)).code == 0
+    assert KEY not in exported.read_text()
+
+
+def test_a_secret_that_was_not_kept_is_told_by_show(home: Path, cli: Cli) -> None:
+    assert cli("remember", f"the deploy key is {KEY}").code == 0
+    assert "1 secret in it was masked and not kept" in cli("sessions", "show", "--secrets").err
+
+
+def test_the_tool_remember_spans_and_an_encrypted_store_hold_no_secret(
+    apps: Apps, server: ScriptedServer, home: Path
+) -> None:
+    kept = json.dumps({"text": f"The deploy key is {KEY}."})
+    server.enqueue(Answer(calls=(Call("remember", kept),)), Answer(f"Kept {KEY}."))
+    app = apps(approve=("remember=allow",))
+    chat = app.chat()
+    list(chat.turn(f"Remember that the deploy key is {KEY}."))
+    turn = next(one.seq for one in chat.session.transcript if one.role == "user")
+    chat.end()
+    with Collector() as collector:
+        with closing(Telemetry(collector.url, True)) as telemetry:
+            telemetry.turn(app.memory, turn)
+        assert collector.bodies and all(KEY.encode() not in body for body in collector.bodies)
+    assert KEY.encode() not in bytes_of(home)
+    app.close()
+    encryption.rewrite_home(home, encryption.new_key("geheim"), keep_vectors=False)
+    with closing(Store(home / "memory.db")) as store:
+        assert store.encrypted
+        session = store.sessions()[0]
+        store.add(Message("m-new", session.id, "user", f"and {KEY}", AT, "user"))
+        assert [one.content for one in store.transcript(session.id)][-1] == "and [masked: GitHub token]"
 
 
 def test_masking_can_be_switched_off() -> None:

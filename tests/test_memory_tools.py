@@ -122,7 +122,8 @@ def test_words_from_outside_are_told_as_such(memory: MemoryManager, run: Run) ->
     imported = Message("m1", "s1", "user", "The tide is high in Porto.", at, IMPORTED)
     memory.store.merge(Session("s1", at, ended_at=at, state="summarised"), [imported], None, [], owes=False)
     result = run("recall", query="tide in Porto")
-    assert result.outside and f"- {today()} (imported): The tide is high in Porto." in result.text
+    assert (result.outside, result.whose) == (True, IMPORTED)
+    assert f"- {today()} (imported): The tide is high in Porto." in result.text
 
 
 def test_a_reply_that_is_drawn_from_outside_is_given_as_such(memory: MemoryManager, run: Run) -> None:

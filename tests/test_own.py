@@ -201,6 +201,13 @@ def test_what_a_file_prints_is_no_answer(write: Write, capsys: pytest.CaptureFix
     assert capsys.readouterr() == ("", "loaded\n")
 
 
+def test_a_tool_reads_no_keys_of_its_owner(write: Write) -> None:
+    loaded = load([write('def f() -> str:\n    """F."""\n    return input("Your password: ")\n')])
+    assert Toolbox(loaded.tools, len, 500).run("f", "").text == (
+        "f failed: nobody can be asked from here; what it needs must be an argument"
+    )
+
+
 # ---------------------------------------------------------------------- packages
 
 

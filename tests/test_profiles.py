@@ -88,11 +88,38 @@ def test_a_name_that_could_lead_elsewhere_is_refused(name: str, cli: Cli, home: 
         settings_file.profile_name(name)
 
 
-def test_a_link_is_no_profile(home: Path, tmp_path: Path) -> None:
+def test_a_link_or_a_file_is_no_profile_and_none_is_made_there(cli: Cli, home: Path, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (home / "profiles").mkdir(parents=True)
     (home / "profiles" / "work").symlink_to(tmp_path / "elsewhere")
+    (home / "profiles" / "play").touch()
     assert settings_file.profiles({"ASSISTANT_HOME": str(home)}) == []
+    for name in ("work", "play"):
+        assert cli("-p", name, "config", "path").code == 3
+        ran = cli("profiles", "add", name)
+        assert (ran.code, ran.err.count("\n")) == (1, 1)
+        assert "is a link or a file" in ran.err
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_a_folder_of_profiles_that_is_a_link_has_none(cli: Cli, home: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere" / "work").mkdir(parents=True)
+    home.mkdir()
+    (home / "profiles").symlink_to(tmp_path / "elsewhere")
+    assert cli("-p", "work", "config", "path").code == 3
+    assert cli("profiles", "add", "play").code == 1
+    assert [each.name for each in (tmp_path / "elsewhere").iterdir()] == ["work"]
+
+
+@pytest.mark.parametrize("words", [("-p", "", "config", "path"), ("chat", "-p", "")])
+def test_an_empty_name_is_not_taken_for_the_life_without_a_name(words: tuple[str, ...], cli: Cli, home: Path) -> None:
+    assert cli(*words).code == 1  # as of a variable of the shell that was never set
+    assert not home.exists()
+
+
+def test_an_empty_variable_is_as_none(cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(settings_file.PROFILE, "")
+    assert cli("config", "path").out.strip() == str(home / "config.toml")
 
 
 def test_weights_and_tables_are_shared_until_a_profile_has_its_own(home: Path) -> None:

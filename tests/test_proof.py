@@ -16,7 +16,7 @@ TEXTS = st.text(min_size=12, max_size=200).filter(lambda text: len(text.strip().
 def test_each_encoding_of_a_text_is_found_where_it_stands(text: str, before: int, at_an_edge: bool) -> None:
     key = Key.new()
     searcher = proof.Searcher(key, needles.of_texts([text], key).needles)
-    pad = b"\xff" * (proof.CHUNK - 10 if at_an_edge else before)
+    pad = b"\xff" * (proof.READ - 10 if at_an_edge else before)
     for data in needles.encodings(text):
         if len(data) >= needles.SHORTEST:
             found = [offset for offset, _ in searcher(pad + data + b"\xfe")]
@@ -44,13 +44,14 @@ def test_of_very_many_texts_an_even_choice_is_looked_for() -> None:
 def test_files_are_read_whole_but_other_lives_links_and_weights(tmp_path: Path) -> None:
     key, text = Key.new(), "The vault opens with Xylophonquark."
     wanted: tuple[Needle, ...] = needles.of_texts([text], key).needles
-    for name in ("a/deep/file.bin", "profiles/work/x", "models/weights.gguf"):
+    for name in ("a/deep/file.bin", "profiles/work/x", "models/weights.gguf", "cache/vocabulary"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"\0" * 100 + text.encode())
     (tmp_path / "link").symlink_to(tmp_path / "profiles" / "work" / "x")
     done = proof.scan(tmp_path, key, wanted)
     assert {one.path for one in done.found} == {"a/deep/file.bin"} and min(one.offset for one in done.found) == 100
-    assert (done.files, done.bytes, done.skipped, done.unread) == (1, 100 + len(text), ("models",), ())
+    assert (done.files, done.bytes, done.unread) == (1, 100 + len(text), ())
+    assert done.skipped == ("models", "cache", "profiles")
 
 
 def test_entries_are_cut_out_of_history_and_log_whole(tmp_path: Path) -> None:

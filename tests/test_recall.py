@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from memory import gate, passages, ranking, recall, when, words
+from memory import gate, passages, ranking, recall, scoring, when, words
 from memory.embedding import MiniLM
 from memory.entries import Entry
 from memory.records import ASSISTANT, IMPORTED, RECALLED, USER, Fact, Hit, Message, Role, Scope, Session, Summary
@@ -577,3 +577,13 @@ def test_no_question_raises(text: str) -> None:
 def test_a_time_at_the_end_of_all_times_is_near_none_of_ours(question: str) -> None:
     assert when.spans(question, AT)
     assert when.nearness(AT.date(), when.spans(question, AT)) == 0
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from("do we know Größe ЁЛКА 東京に ﬁne İ ß's".split()), min_size=1), st.text(max_size=12))
+def test_no_echo_is_missed_by_the_quick_look_at_its_words(said: list[str], more: str) -> None:
+    question = " ".join(said)
+    for text in (question, question.upper(), f"{more} {question}", " ".join(reversed(said)) + more):
+        asked = words.all_words(question)
+        if scoring._echo(words.all_words(text), asked):
+            assert scoring._may_echo(text, asked)

@@ -174,6 +174,15 @@ def test_the_requests_for_notes_are_built_again(app: App, server: ScriptedServer
     assert "marmalade" not in written(app) and PORTO not in written(app)
 
 
+def test_the_requests_on_what_notes_change_are_built_again(app: App, server: ScriptedServer) -> None:
+    app.memory.extract(talk(app.memory, "I walk my dog Rex every day."), tried_by=app.choice.name)
+    session = talk(app.memory, PORTO)
+    server.enqueue(NOTES, {"replaced": [], "same": []})
+    app.write_notes(app.memory, session)
+    assert [one.purpose for one in app.memory.receipts.of_notes(session)] == ["notes", "notes"]
+    assert_all_are_built_again(app, server)
+
+
 def test_a_broken_json_of_the_notes_and_the_folding_of_parts_are_built_again(
     apps: Apps, server: ScriptedServer
 ) -> None:

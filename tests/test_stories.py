@@ -4,7 +4,8 @@ from memory.embedding import MiniLM
 from memory.tokens import Counter
 from tests.storytelling import stories, wrong
 
-RIGHT = 0.83  # of all stories without a model; measured were 65 of 74
+RIGHT = 0.9  # of the stories without a model; measured were 93 of 98
+EACH = 4  # every fourth is played; tests/bench/stories.py plays all
 
 
 def test_there_are_enough_stories_of_every_sort() -> None:
@@ -18,7 +19,7 @@ def test_most_stories_come_out_right_without_a_model(tmp_path: Path, counter: Co
     embedder = MiniLM()
     failed = {
         story["id"]: problem
-        for story in stories()
+        for story in stories()[::EACH]
         if (problem := wrong(story, tmp_path / story["id"], counter, embedder))
     }
-    assert len(failed) <= (1 - RIGHT) * len(stories()), failed
+    assert len(failed) <= (1 - RIGHT) * len(stories()) / EACH, failed

@@ -312,6 +312,29 @@ def test_numbers_that_no_message_has_are_taken_off() -> None:
 
 
 @pytest.mark.parametrize(
+    "passed_on",
+    [
+        "Look at this mail:\n> {}",
+        "Look at this:\n---------- Forwarded message ---------\n{}",
+        "What is this?\n```\n{}\n```",
+        "{} " + "And so the page goes on. " * 300,
+    ],
+    ids=["quoted", "forwarded", "fenced", "a document"],
+)
+def test_what_its_owner_only_passes_on_waits_for_review(passed_on: str) -> None:
+    told = "I live in Geneva with my sister Ann."
+    fact = {
+        **FACT,
+        "text": "The user lives in Geneva with their sister Ann.",
+        "quote": "I live in Geneva with my sister",
+    }
+    for text, status in ((passed_on.format(told), "review"), (told, "kept")):
+        gist = "The user lives in Geneva with their sister Ann."
+        found = notes(Writer(reply({**fact, "messages": [1]}, gist=gist)), [said("user", text, 1)]).facts
+        assert [one.status for one in found if one.text == fact["text"]] == [status]
+
+
+@pytest.mark.parametrize(
     "quote",
     ["", "I live in Geneva with my sister", "Good idea.", "and I am", "I am Ann"],
     ids=["none", "changed", "of another message", "says nothing", "of something else"],

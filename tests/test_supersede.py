@@ -69,6 +69,20 @@ def test_the_past_and_an_earlier_day_still_find_it(life: Life) -> None:
     assert any(hit.kind == "fact" and hit.text == LISBON and "changed" not in hit.why for hit in earlier)
 
 
+def test_of_the_past_what_was_so_stands_above_the_message_and_tells_until_when(life: Life) -> None:
+    life.says(LISBON)
+    life.says(PORTO)
+    shown = life.shown("Where did I live before?")
+    assert shown[0] == f"{LISBON} (fact, 2023-08-09 until 2023-11-17)"
+
+
+def test_a_new_wording_by_hand_retires_what_it_ends(life: Life) -> None:
+    life.says("My phone number is 555 123 456.")
+    (typo,) = life.says("My fone is 555 987 123.")
+    life.memory.edit(typo, "My phone number is 555 987 123 now.", "fact", None)
+    assert life.fact("My phone number is 555 123 456.").retired_by
+
+
 def test_what_was_said_earlier_never_retires_what_was_said_later(life: Life) -> None:
     life.says("I live in Porto.")
     life.day -= timedelta(days=1000)
@@ -144,10 +158,12 @@ def test_a_model_that_fails_leaves_the_rules_verdicts(life: Life) -> None:
 @pytest.mark.parametrize(
     ("reply", "expected"),
     [
-        ({"replaced": [1], "same": []}, {"a": "replaces"}),
-        ({"replaced": [], "same": [2]}, {"b": "same"}),
-        ({"replaced": [1], "same": [1]}, {}),
-        ({"replaced": [0, 3, -1, "1", True], "same": None}, {}),
+        ({"replaced": [2], "same": []}, {"a": "replaces"}),
+        ({"replaced": [], "same": [3]}, {"b": "same"}),
+        ({"replaced": [2], "same": [2]}, {}),
+        ({"replaced": [0, 4, -1, "2", True], "same": None}, {}),
+        ({"replaced": [1, 2], "same": []}, {}),
+        ({"replaced": [2], "same": [1]}, {}),
         ([1, 2], {}),
     ],
 )

@@ -158,7 +158,7 @@ def test_what_has_come_stays_when_an_answer_is_interrupted() -> None:
 
 def test_an_answer_steers_no_terminal() -> None:
     with terminal_of(40, 10) as tty:
-        assert streamed(tty, "a\x1b]0;x\x07b \x1b[2Jc\r\u202e\n", 1)[0] == "ab c<U+202E>"
+        assert streamed(tty, "a\x1b]0;x\x07b \x1b[2Jc\r\u202e\n", 1)[0] == "ab c‹U+202E›"
 
 
 def test_a_terminal_that_cannot_move_its_cursor_gets_plain_pieces() -> None:
@@ -250,6 +250,14 @@ def test_what_others_print_while_an_answer_comes_is_a_note_and_no_part_of_it(
             print("from a tool")
             answer.write("two.")
         assert tty.shown() == ["from a tool", "One two.", ""]
+
+
+def test_what_a_program_prints_that_a_tool_starts_is_no_part_of_the_answer() -> None:
+    code = "with Output().answer() as answer:\n answer.write('One ')\n os.system('echo aside')\n answer.write('two')\n"
+    done = run("print('before')\n" + code + "os.system('echo after')")
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"before\nOne two\nafter\n", b"aside\n")
+    closed = "import sys\nsys.__stderr__ = sys.stderr = None  # as Python has it where it began without\n"
+    assert run(closed + code).stdout == b"One aside\ntwo\n"
 
 
 def test_nobody_is_asked_where_nobody_can_answer(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import signal
 import threading
 from typing import Any, Literal
@@ -282,7 +283,7 @@ def test_the_owner_can_stop_a_tool() -> None:
 
     def press() -> None:
         begun.wait()
-        signal.raise_signal(signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)  # to the process, as a terminal does
 
     threading.Thread(target=press).start()
     with pytest.raises(KeyboardInterrupt):

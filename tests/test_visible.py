@@ -1,12 +1,13 @@
 """What a model is shown hides nothing, and leaves scripts and emoji as they are."""
 
+import json
 import unicodedata
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from memory.visible import visible, visible_line
+from memory.visible import as_json, visible, visible_line
 
 JOINERS_AND_SELECTORS = "\u200c\u200d\ufe0e\ufe0f"
 # Formats with ink: the signs of Arabic, Syriac and Kaithi numbers, and those of hieroglyphs and shorthand.
@@ -55,6 +56,14 @@ def test_words_in_tags_and_selectors_are_counted_and_not_repeated() -> None:
     assert visible(f"😀{hidden}!") == "😀‹U+E0069›‹U+E0067›‹U+E006E›‹14 more unseen›!"
     assert visible("🏴" + hidden) == "🏴‹U+E0069›‹U+E0067›‹U+E006E›‹14 more unseen›"
     assert len(visible("a" + "\U000e0101" * 10_000)) < 60
+
+
+@given(texts)
+def test_as_json_a_text_is_whole_and_nothing_in_it_is_unseen(text: str) -> None:
+    line = as_json({"text": text})
+    assert json.loads(line) == {"text": text}
+    assert visible(line) == line
+    assert len(line.splitlines()) == 1
 
 
 @given(texts)

@@ -20,7 +20,7 @@ from assistant.settings import Settings
 from assistant.toolset import RESERVED
 from memory.errors import Failure
 from tests.scripted import Answer, Call, ScriptedServer
-from tools.own import load
+from tools.own import LOAD_S, load
 from tools.visible import visible
 
 HEAD = """
@@ -327,7 +327,7 @@ FAULTS = (
 
 
 PLAIN = 'def plain(text: str) -> str:\n    """Say it again."""\n    return text\n\n'
-LIMIT_S = 0.3  # of a file, here
+ENDLESS, ENDLESS_S = "it never ends", 0.3
 
 # What stands in mine.py, beside a good tool; None: there is no such file.
 FILES: tuple[tuple[str, str | bytes | None], ...] = (
@@ -339,7 +339,7 @@ FILES: tuple[tuple[str, str | bytes | None], ...] = (
     ("it fails", PLAIN + "def g():\n    return 1 / 0\n\ng()\n"),
     ("it fails with what cannot be shown", "class Mute(Exception):\n    def __str__(self): raise self\n\nraise Mute\n"),
     ("it ends the program", PLAIN + "raise SystemExit\n"),
-    ("it never ends", PLAIN + "import time\nwhile True: time.sleep(0.1)\n"),
+    (ENDLESS, PLAIN + "import time\nwhile True: time.sleep(0.1)\n"),
     ("no docstring", PLAIN + "def f() -> str:\n    return ''\n"),
     ("no type", PLAIN + 'def f(x) -> str:\n    """F."""\n'),
     ("a type that no model can send", PLAIN + 'def f(x: set[int]) -> str:\n    """F."""\n'),
@@ -373,7 +373,7 @@ def file_cells(name: str, text: str | bytes | None, place: Path) -> tuple[str, s
     file.unlink(missing_ok=True)
     if text is not None:
         file.write_bytes(text if isinstance(text, bytes) else text.encode())
-    loaded = load([file], taken=RESERVED, limit_s=LIMIT_S)
+    loaded = load([file], taken=RESERVED, limit_s=ENDLESS_S if name == ENDLESS else LOAD_S)
     told = counted(loaded.problems).replace(str(file), "mine.py")
     return name, told or "(nothing)", ", ".join(each.name for each in loaded.tools) or "(none)"
 

@@ -112,6 +112,7 @@ def _run(path: Path) -> ModuleType | _FaultError:
     module = ModuleType(f"<tools of {path}>")
     module.__file__ = str(path)
     sys.modules[module.__name__] = module  # dataclasses look their module up
+    vars(module)["input"] = _no_input
     try:
         exec(compile(path.read_bytes(), str(path), "exec"), vars(module))  # noqa: S102  the owner's own code
     except SyntaxError as error:
@@ -119,6 +120,11 @@ def _run(path: Path) -> ModuleType | _FaultError:
     except BaseException as error:  # noqa: BLE001  a file may not end the program
         return _FaultError(_told(error, path))
     return module
+
+
+def _no_input(_prompt: object = "") -> str:
+    """What a file finds as input(): a tool would take the keys that are meant for the conversation."""
+    raise ValueError("nobody can be asked from here; what it needs must be an argument")
 
 
 def _told(error: BaseException, path: Path) -> str:

@@ -48,7 +48,13 @@ class Tool:
 class Outside(str):
     """A tool's text that may hold foreign words, where its effects do not tell so already."""
 
-    __slots__ = ()
+    whose: str  # whose words they are; empty: the tool's, as those of a page are
+
+    def __new__(cls, text: str, whose: str = "") -> "Outside":
+        """`text` with the name of those whose words it holds."""
+        made = super().__new__(cls, text)
+        made.whose = whose
+        return made
 
 
 def tool(

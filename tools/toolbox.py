@@ -8,7 +8,7 @@ import json
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -28,12 +28,14 @@ CHARACTERS_PER_TOKEN = 8
 class ToolResult:
     """What a call gave. `text` is for the model; `ok` is False where the call was refused or failed.
 
-    `outside`: it holds, or may hold, words that are nobody's here: of a page, a file, another program.
+    `outside`: it holds, or may hold, words that are nobody's here: of a page, a file, another program. `whose` they
+    are, where they are not the tool's own.
     """
 
     text: str
     ok: bool
     outside: bool = False
+    whose: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,8 @@ class Toolbox:
     def _given(self, called: Tool, given: object) -> ToolResult:
         outside = called.is_outside or isinstance(given, Outside)
         try:
-            return self._result(_text(given), ok=True, outside=outside)
+            result = self._result(_text(given), ok=True, outside=outside)
+            return replace(result, whose=given.whose) if isinstance(given, Outside) else result
         except (TypeError, ValueError, RecursionError) as error:
             # It did its work: a model that takes it for undone would have it done twice.
             told = f"{called.name} has run, but what it gave cannot be shown: {_reason(error)}"

@@ -119,7 +119,7 @@ def group(ctx: click.Context, profile: str | None) -> None:
 
     Alone it is `chat` at a terminal, and `ask` when something is piped in or a question is given.
     """
-    if profile:
+    if profile is not None:
         from assistant.cli import profiles
 
         profiles.choose(ctx, profile)

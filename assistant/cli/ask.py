@@ -24,19 +24,21 @@ from assistant.cli.options import (
     reasoning_option,
     with_memory_option,
 )
-from assistant.cli.remember import remembered
+from assistant.cli.remember import changed, remembered
 from assistant.cli.terminal import Output
 from assistant.planning import Plan
 from assistant.plans import lines
 from assistant.reply import Delta
 from memory.errors import Failure
-from memory.manager import Recalled
+from memory.manager import MemoryManager, Recalled
 from memory.records import Fact, Message
 
 if TYPE_CHECKING:
     from assistant.chat import Chat
 
 log = logging.getLogger(__name__)
+
+PIPED = "stdin"  # as whose words a text is kept that was piped in to be asked about
 
 
 @click.command()
@@ -50,20 +52,26 @@ log = logging.getLogger(__name__)
 @with_memory_option
 @profile_option
 def command(prompt: tuple[str, ...], plan: bool, defer: bool, incognito: bool, with_memory: bool, **flags: Any) -> None:
-    """Ask one question and print the answer alone. What is piped in belongs to the question."""
-    text = question(prompt)
+    """Ask one question and print the answer alone. What is piped in belongs to the question.
+
+    Beside a question it is taken for a file or a page: nothing of it is learned, and tools with effects ask first.
+    """
+    text, drawn_from = question(prompt)
     app, output = open_talk(incognito, with_memory, **flags)
     chat = app.chat(asker(output, defer, app.keeps), agreer(output, defer, app.keeps))
-    answer(app, output, chat, chat.turn(text, plan))
+    answer(app, output, chat, chat.turn(text, plan, drawn_from))
 
 
-def question(prompt: tuple[str, ...]) -> str:
-    """The words given and what is piped in. Raises UsageError where there is neither."""
+def question(prompt: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """The words given and what is piped in; and that the latter, beside the former, is a file or a page.
+
+    Alone it is the question, and its owner's word. Raises UsageError where there is neither.
+    """
     piped = "" if sys.stdin is None or sys.stdin.isatty() else sys.stdin.read()
-    text = "\n\n".join(part for part in (" ".join(prompt).strip(), piped.strip()) if part)
-    if not text:
+    parts = [part for part in (" ".join(prompt).strip(), piped.strip()) if part]
+    if not parts:
         raise click.UsageError('There is no question. Write: assistant ask "..."')
-    return text
+    return "\n\n".join(parts), (PIPED,) if len(parts) > 1 else ()
 
 
 def answer(app: App, output: Output, chat: "Chat", turn: Generator[Event | Recalled | Plan | Fact]) -> None:
@@ -73,7 +81,7 @@ def answer(app: App, output: Output, chat: "Chat", turn: Generator[Event | Recal
     """
     try:
         with output.answer() as out, closing(turn):
-            shown = Shown(output, out.write, app.settings.show_reasoning)
+            shown = Shown(output, out.write, app.memory, app.settings.show_reasoning)
             for event in turn:
                 shown(event)
     finally:
@@ -90,16 +98,19 @@ class Shown:
     What the model says between calls of tools, and of each step of a plan, is a paragraph of its own.
     """
 
-    def __init__(self, output: Output, write: Callable[[str], None], reasoning: bool = False) -> None:
-        """`write` takes the answer's words; thoughts are notes beside it."""
-        self._output, self._write, self._reasoning = output, write, reasoning
+    def __init__(
+        self, output: Output, write: Callable[[str], None], memory: MemoryManager, reasoning: bool = False
+    ) -> None:
+        """`write` takes the answer's words; thoughts are notes beside it, as is what was remembered in `memory`."""
+        self._output, self._write, self._memory, self._reasoning = output, write, memory, reasoning
         self._thought = ""
         self._said = self._ended = False  # whether anything was said so far, and whether its message has ended
 
     def __call__(self, event: Event | Recalled | Plan | Fact) -> None:
         """Show an event; what is for the log or for nobody is passed over."""
         if isinstance(event, Fact):
-            self._output.note(remembered(event.text))
+            for line in [remembered(event.text), *changed(self._memory, event)]:
+                self._output.note(line)
         elif isinstance(event, Recalled):
             if event.trouble:
                 self._output.note(event.trouble)

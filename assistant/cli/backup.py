@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from assistant.cli.options import count, file_path, open_app, yes_option
+from assistant.cli.options import count, file_path, open_to_write, yes_option
 from assistant.cli.terminal import confirm
 from memory import answering, backup
 from memory.errors import NothingFound
@@ -23,7 +23,7 @@ def command(path: Path | None, listing: bool, restore: str | None, dry_run: bool
     """Copy the memory to PATH, or into the home, where the newest seven are kept. Vectors are made anew from it."""
     if bool(path) + listing + (restore is not None) > 1:
         raise click.UsageError("Give a PATH, --list or --restore.")
-    app, output = open_app()
+    app, output = open_to_write()
     memory = app.memory
     if listing:
         found = backup.listed(memory.home)
@@ -46,7 +46,8 @@ def command(path: Path | None, listing: bool, restore: str | None, dry_run: bool
         output.note("Nothing was changed.")
         return EXIT_REFUSED
     kept = backup.restore(memory, chosen, memory.now())
-    for index in answering.held(memory.store, app.index, app.index_of):
+    for index in answering.on_disk(memory.store, lambda: app.index, app.index_of):
         rebuild(memory.store, index)
-    output.note(f"Restored. What was there is kept as {kept.name}; the next chat makes the vectors.")
+    vectors = "; the next chat makes the vectors" if memory.keeps_vectors else ""
+    output.note(f"Restored. What was there is kept as {kept.name}{vectors}.")
     return 0

@@ -178,7 +178,7 @@ class Conversation:
     def _show(self, turn: Generator[Event | Recalled | Plan | Fact]) -> None:
         drew_on: Recalled | None = None
         with self._output.answer() as out, closing(turn) as events:
-            shown = Shown(self._output, out.write, self._app.settings.show_reasoning)
+            shown = Shown(self._output, out.write, self._app.memory, self._app.settings.show_reasoning)
             for event in events:
                 shown(event)
                 drew_on = event if isinstance(event, Recalled) else drew_on
@@ -228,7 +228,8 @@ class Conversation:
         self._chat = self._another_chat()
         self._chat.session.take_over(before)
         self._output.note(about_incognito(self._app))
-        self._output.note("What was said before stays, with its notes. /new begins a usual conversation.")
+        stays = "What was said before stays, with its notes. " if before.started else ""
+        self._output.note(f"{stays}/new begins a usual conversation.")
 
     def _end(self) -> None:
         """End the session and write its notes. Nobody must wait: Ctrl-C leaves them to the next start."""
@@ -304,13 +305,14 @@ def about_memory(app: App) -> list[str]:
 def noted(memory: MemoryManager, notes: Notes) -> str:
     """What is new in the memory after a session, and how to see it."""
     session_id = notes.summary.session_id
-    kept = memory.store.facts_of(session_id)
-    facts = [fact for fact in kept if fact.status != "rejected"]
-    replaced = len(memory.facts.replaced_by(session_id))
-    waits = memory.facts.count_waiting(session_id)
-    told = [count(len(facts), "fact")]
-    told += [f"{replaced} replaced"] if replaced else []
-    told += [f"{waits} {'waits' if waits == 1 else 'wait'} for review"] if waits else []
+    facts = memory.facts.of_session(session_id)
+    numbers = {
+        "known before": sum(fact.same_as is not None for fact in facts),
+        "replaced": len(memory.facts.replaced_by(session_id)),
+        "for your review": memory.facts.count_waiting(session_id),
+        "from outside, not shown to models": memory.facts.count_outside(session_id),
+    }
+    told = [count(len(facts), "fact"), *(f"{number} {what}" for what, number in numbers.items() if number)]
     named = "last" if memory.store.sessions(1)[0].id == session_id else session_id
     see = f" See: assistant memory list --session {named}" if facts else ""
     return f'Noted: "{notes.summary.title}": {", ".join(told)}.{see}'

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from assistant.app import App
-from assistant.cli.options import count, open_app
+from assistant.cli.options import count, open_app, settle_forgetting
 from assistant.cli.terminal import Output
 from memory.answering import held, replaced
 from memory.errors import Failure, IndexUnavailable, StoreError
@@ -26,6 +26,8 @@ def command(fix: bool, models: bool) -> int:
     """Check files, store, index and models. Leaves with 1 where something is damaged; owed work is no damage."""
     app, output = open_app()
     try:
+        if fix:
+            settle_forgetting(app, output)
         for line in overview(app):
             click.echo(line)
         damage = [*check_files(app, fix), *check_store(app, fix), *check_secrets(app, fix)]
@@ -93,7 +95,8 @@ def in_plain(app: App) -> list[str]:
         return []
     from memory.encryption import left_plain
 
-    return [f"{path} is in plain; run `assistant encrypt` again" for path in left_plain(app.settings.home)]
+    found = left_plain(app.settings.home, app.settings.plain_vectors)
+    return [f"{path} is in plain; run `assistant encrypt` again" for path in found]
 
 
 def check_secrets(app: App, fix: bool) -> list[str]:

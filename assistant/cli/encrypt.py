@@ -6,7 +6,7 @@ import sys
 import click
 
 from assistant import settings as settings_file
-from assistant.cli.options import yes_option
+from assistant.cli.options import open_to_write, yes_option
 from assistant.cli.terminal import Output, confirm
 from memory.errors import BadInput, Failure
 
@@ -31,6 +31,7 @@ def command(passphrase: bool) -> None:
     settings, output = settings_file.load()[0], Output()
     if not cipher.available():
         raise Failure("The package sqlcipher3 is missing.", cipher.MISSING)
+    settle()
     key = encryption.new_key(new_passphrase() if passphrase else None)
     try:
         encryption.rewrite_home(settings.home, key, settings.plain_vectors)
@@ -53,9 +54,15 @@ def decrypt(yes: bool) -> int:
 
     if not yes and not confirm("Write your memory in plain, so that whoever has the disk can read it?"):
         return 4
+    settle()
     encryption.rewrite_home(settings_file.load()[0].home, None, keep_vectors=True)
     click.echo("Your memory is in plain.")
     return 0
+
+
+def settle() -> None:
+    """Go on with a forgetting that is owed, and let go of the store."""
+    open_to_write()[0].close()
 
 
 def new_passphrase() -> str:

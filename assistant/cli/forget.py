@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 import click
@@ -13,9 +14,16 @@ from assistant.cli.terminal import Output, confirm
 from memory import cascade, selecting
 from memory.cascade import Cascade
 from memory.errors import Failure, NothingFound
-from memory.forget import Forgetting, Receipt, preview
+from memory.forget import BACKUPS, Forgetting, Receipt
 
 EXIT_REFUSED = 4
+GOES_ON = "The next command that writes goes on with it; now: assistant forget"
+TOLD = ("sessions", "messages", "facts")  # of what is gone in a list of receipts
+NOT_LOOKED = {
+    "models": "models/, weights that are checked by their sha256",
+    "cache": "cache/, vocabularies that are checked by their sha256",
+    "profiles": "profiles/, other lives with a memory of their own",
+}
 SHOWN = 12  # messages and facts that are shown before the question
 
 
@@ -38,10 +46,10 @@ def command(ids: tuple[str, ...], listing: bool, dry_run: bool, yes: bool, as_js
     the messages that it rests on with it. Leaves with 3 where nothing matches, with 4 where it is refused.
     """
     app, output = open_app()
-    forgetting = Forgetting(app.memory, writer(app))
+    forgetting = Forgetting(app.memory)
     if listing:
         return list_(forgetting, output, as_json)
-    settled = finish(forgetting, output)
+    settled = finish(app, output, writer(app))
     if not (ids or any(value for name, value in asked.items() if name not in ("after", "fact_only"))):
         if settled:
             return 0
@@ -51,20 +59,29 @@ def command(ids: tuple[str, ...], listing: bool, dry_run: bool, yes: bool, as_js
     if not plan:
         raise NothingFound("Nothing matches, so nothing was forgotten.")
     if dry_run and as_json:
-        output.json({"would": preview(app.memory.store, plan), **asdict(plan)})
+        output.json({"would": forgetting.preview(plan), **asdict(plan)})
         return 0
-    show(app, output, plan)
+    show(app, output, plan, forgetting)
     if dry_run:
         output.note("Nothing was changed.")
         return 0
     if not yes and not confirm("Forget this for good?"):
         output.note("Nothing was forgotten.")
         return EXIT_REFUSED
-    with output.progress("forgetting") as progress:
-        progress.update(0, "and looking through every file")
-        receipt = forgetting.carry_out(plan)
+    receipt = carried_out(app, output, plan)
     tell(output, receipt, as_json)
     return int(bool(receipt.found))
+
+
+def carried_out(app: App, output: Output, plan: Cascade) -> Receipt:
+    """Forget, and show how far it is. Raises Refused."""
+    try:
+        with output.progress("forgetting:") as progress:
+            return Forgetting(app.memory, writer(app), lambda line: progress.update(0, line)).carry_out(plan)
+    except KeyboardInterrupt:
+        if Forgetting(app.memory).owed():
+            output.note(f"Not done yet. {GOES_ON}")
+        raise
 
 
 def writer(app: App) -> Callable[[str], object]:
@@ -72,13 +89,18 @@ def writer(app: App) -> Callable[[str], object]:
     return lambda session: app.write_notes(app.memory, session)
 
 
-def finish(forgetting: Forgetting, output: Output) -> bool:
+def finish(app: App, output: Output, note: Callable[[str], object] | None = None) -> bool:
     """Go on with what a kill or a reader has left; says in a line what came of it, and whether there was any."""
-    done = forgetting.finish() if forgetting.owed() else []
+    if not Forgetting(app.memory).owed():
+        return False
+    with output.progress("an earlier forgetting:") as progress:
+        done = Forgetting(app.memory, note, lambda line: progress.update(0, line)).finish()
     for one in done:
         how = f"is still owed: {one.owed}" if one.owed else "is done now"
         output.note(f"An earlier forgetting (number {one.number}) {how}. See: assistant forget --list")
-    return bool(done)
+    if not done:
+        output.note("An earlier forgetting goes on in another process.")
+    return True
 
 
 def planned(
@@ -109,7 +131,7 @@ def planned(
     return selecting.by_ids(memory.store, ids, fact_only)
 
 
-def show(app: App, output: Output, plan: Cascade) -> None:
+def show(app: App, output: Output, plan: Cascade, forgetting: Forgetting) -> None:
     """The cascade, as a person reads it before they agree. It is talk, so that --json leaves one object alone."""
     store = app.memory.store
     messages, facts = cascade.messages_of(store, plan), cascade.facts_of(store, plan)
@@ -119,17 +141,42 @@ def show(app: App, output: Output, plan: Cascade) -> None:
         output.note(line)
     if len(lines) > SHOWN:
         output.note(f"  ... and {len(lines) - SHOWN:,} more")
-    for place, number in preview(store, plan).items():
-        output.note(f"{number:>9,}  {place}")
+    with output.progress("counting what goes") as progress:
+        progress.update(0)
+        counted = forgetting.preview(plan)
+    output.note("This goes:")
+    for place, number in counted.items():
+        output.note(f"{number:>9,}  {called(place, number)}")
     for line in remarks(app, plan):
         output.note(line)
 
 
+PLACES = {
+    "history": ("line of the typed history", "lines of the typed history"),
+    "assistant.log": ("entry of the log", "entries of the log"),
+    "assistant.log.1": ("entry of the older log", "entries of the older log"),
+    BACKUPS: ("backup in the home: one of now takes its place", "backups in the home: one of now takes their place"),
+    "pending": ("pending call or plan", "pending calls and plans"),
+    "replaced": ("earlier wording of notes", "earlier wordings of notes"),
+    "candidates": ("result of recall", "results of recall"),
+    "recalls": ("recall", "recalls"),
+    "receipts": ("receipt of a model call", "receipts of model calls"),
+    "calls": ("log row of a tool", "log rows of tools"),
+    "changes": ("undo row", "undo rows"),
+    "secrets": ("unmasked message", "unmasked messages"),
+    "summaries": ("summary", "summaries"),
+}
+
+
+def called(place: str, number: int) -> str:
+    """What a person is told of a place that a receipt counts: "summary" for one, "summaries" for more."""
+    one, many = PLACES.get(place, (place.removesuffix("s"), place))
+    return one if number == 1 else many
+
+
 def remarks(app: App, plan: Cascade) -> list[str]:
     """What beside rows a forgetting does."""
-    from memory import backup
-
-    lines = ["Also: full-text rows, log and history lines with these words."]
+    lines = []
     if plan.noted:
         lines.append(f"Notes are written again without it: {', '.join(plan.noted[:5])}.")
     if plan.sessions:
@@ -137,8 +184,6 @@ def remarks(app: App, plan: Cascade) -> list[str]:
                      f"{count(len(plan.sessions), 'session')} go whole.")  # fmt: skip
     if plan.kept_retired:
         lines.append(f"Stays retired, though what took its place goes: {', '.join(plan.kept_retired[:5])}.")
-    if held := len(backup.listed(app.memory.home)):
-        lines.append(f"{count(held, 'backup')} in the home: one of now takes their place.")
     for row in app.memory.store.rows("SELECT kind, path FROM carried ORDER BY seq"):
         lines.append(f"Out of reach: the {row['kind']} {row['path']}.")
     return lines
@@ -154,13 +199,13 @@ def tell(output: Output, receipt: Receipt, as_json: bool) -> None:
 
 def lines_of(receipt: Receipt) -> list[str]:
     """A receipt in lines; it never holds the words that are gone."""
-    went = ", ".join(f"{number:,} {place}" for place, number in receipt.went.items())
-    lines = [f"Forgotten (number {receipt.number}): {went or 'nothing was left'}."]
+    went = [f"{number:>9,}  {called(place, number)}" for place, number in receipt.went.items()]
+    lines = [f"Forgotten (number {receipt.number}):", *went] if went else [f"Forgotten (number {receipt.number})."]
     if receipt.noted:
         lines.append(f"Notes written again: {receipt.noted}.")
     lines.append(
         f"Looked through {count(receipt.files, 'file')}, {receipt.bytes / 1e6:,.1f} MB, for "
-        f"{count(receipt.texts, 'text')} in plain, UTF-16, JSON, percent, base64 and hex."
+        f"{count(receipt.texts, 'text')}, also in encodings."
     )
     if receipt.found:
         lines += [f"STILL THERE: {path} at byte {offset:,}" for path, offset in receipt.found]
@@ -170,13 +215,15 @@ def lines_of(receipt: Receipt) -> list[str]:
         lines.append(f"Too short to be looked for: {count(receipt.short, 'text')}.")
     if receipt.left_out:
         lines.append(f"Not looked for, since there were so many: {count(receipt.left_out, 'text')}.")
-    lines += [f"The same words also stand in: {one} (kept)" for one in receipt.also[:SHOWN]]
+    lines += [f"Some of the same words stand in: {one}" for one in receipt.also[:SHOWN]]
+    if len(receipt.also) > SHOWN:
+        lines.append(f"... and {len(receipt.also) - SHOWN} more")
     if receipt.also:
-        lines.append("To forget those as well: assistant forget --query WORDS")
+        lines.append("These were kept. To forget them as well: assistant forget --query WORDS")
     lines += [f"Could not be read: {one}" for one in receipt.unread]
-    lines += [f"Not looked through, since it is pinned by sha256: {one}/" for one in receipt.skipped]
+    lines += [f"Not looked through: {NOT_LOOKED.get(one, one)}" for one in receipt.skipped]
     lines += [f"Out of reach: {one}" for one in receipt.out_of_reach]
-    owed = f"NOT DONE YET: {receipt.owed}. The next start goes on with it; now: assistant forget"
+    owed = f"NOT DONE YET: {receipt.owed}. {GOES_ON}"
     return [*lines, owed if receipt.owed else "Done."]
 
 
@@ -188,15 +235,20 @@ def list_(forgetting: Forgetting, output: Output, as_json: bool) -> int:
     for state, receipt in found:
         if as_json:
             output.json({"state": state, **asdict(receipt)})
-        else:
-            rows = sum(receipt.went.values())
-            output.lines([f"{receipt.number}  {receipt.at[:16]}  {state}  {rows:,} rows  {receipt.owed}".rstrip()])
+    if not as_json:
+        output.table(["number", "when", "state", "gone", "found", "owed"], [_row(*one) for one in found])
     return 0
+
+
+def _row(state: str, receipt: Receipt) -> tuple[object, ...]:
+    when = f"{datetime.fromisoformat(receipt.at).astimezone():%Y-%m-%d %H:%M}"
+    gone = ", ".join(f"{number:,} {called(place, number)}" for place, number in receipt.went.items() if place in TOLD)
+    return receipt.number, when, state, gone, len(receipt.found) or "", receipt.owed
 
 
 def settle(app: App, output: Output) -> None:
     """Go on with what is owed before another command does its own. What fails stays owed, and is told."""
     try:
-        finish(Forgetting(app.memory), output)
+        finish(app, output)
     except Failure as error:
         output.error(f"An earlier forgetting stays owed: {error}")

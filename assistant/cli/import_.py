@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from assistant.app import App
-from assistant.cli.options import count, file_path, first_few, open_app, settle_forgetting
+from assistant.cli.options import count, file_path, first_few, open_to_write
 from assistant.cli.sessions import settle
 from assistant.cli.terminal import Output
 
@@ -26,8 +26,7 @@ def command(path: Path, form: str, mine: bool, no_embed: bool, summarize: str) -
     """Read conversations from PATH: JSON lines, or the JSON of an export. Doing it twice changes nothing."""
     from memory.importers.run import import_file
 
-    app, output = open_app()
-    settle_forgetting(app, output)
+    app, output = open_to_write()
     with output.progress(f"reading {path.name}", path.stat().st_size) as progress:
         report = import_file(
             path,

@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
+from memory.visible import visible
+
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
     from rich.markdown import Markdown
@@ -24,7 +26,7 @@ _SEQUENCE = re.compile(
     r"|\x1b[ -/]*[0-~]"
 )
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_BIDI = re.compile(r"[\u202a-\u202e\u2066-\u2069]")
+_JOINERS = "\u200c\u200d\ufe0e\ufe0f"
 _STYLED = re.compile(r"\x1b\[[0-9;]*m")
 
 _MARKER = r"(?:[-*+]|\d{1,9}[.)])"
@@ -40,9 +42,13 @@ def well_formed(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Give `text` without what could steer a terminal; marks that reorder characters are shown as their number."""
-    plain = _CONTROL.sub("", _SEQUENCE.sub("", well_formed(text)))
-    return _BIDI.sub(lambda mark: f"<U+{ord(mark[0]):04X}>", plain)
+    """Give `text` without what could steer a terminal; what reorders or hides characters is shown as their number."""
+    return visible(_CONTROL.sub("", _SEQUENCE.sub("", well_formed(text))))
+
+
+def printable_piece(text: str) -> str:
+    """The same for a piece of a text: joiners stay, since what they join may stand in other pieces."""
+    return "".join(one if one in _JOINERS else printable(one) for one in re.split(f"([{_JOINERS}])", text))
 
 
 class Blocks:
@@ -197,7 +203,7 @@ def _line(segments: "list[Segment]") -> str:
     while segments and not segments[-1].text.strip(" "):
         segments.pop()
     # Cleaned once more: Markdown can spell a character by its number.
-    texts = [printable(segment.text) for segment in segments]
+    texts = [printable_piece(segment.text) for segment in segments]
     texts[-1:] = [text.rstrip(" ") for text in texts[-1:]]
     styles = [segment.style for segment in segments]
     return "".join(

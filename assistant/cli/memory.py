@@ -2,19 +2,22 @@
 
 import sys
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any, get_args
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from assistant.app import App
 from assistant.cli.markdown import one_line
-from assistant.cli.options import count, day, json_option, open_app, session_named
-from assistant.cli.terminal import Output
-from memory.errors import BadInput, NothingFound
-from memory.facts import Change, Listing
+from assistant.cli.options import count, day, json_option, open_app, open_to_write, session_named, yes_option
+from assistant.cli.terminal import Output, confirm
+from memory.errors import BadInput, NothingFound, Refused
+from memory.listing import Change, Listing
 from memory.manager import MemoryManager
 from memory.records import USER, Fact, FactKind
+
+if TYPE_CHECKING:
+    from assistant.editing import Edited
 
 KINDS = get_args(FactKind)
 UNDO = "Take it back: assistant memory undo"
@@ -127,7 +130,7 @@ def details(memory: MemoryManager, fact: Fact, heard: int) -> list[str]:
         "id": fact.id,
         "kind": fact.kind,
         "said": day(fact.at),
-        "since": day(fact.valid_from) if fact.valid_from else "",
+        "since": f"{fact.valid_from.astimezone(UTC):%Y-%m-%d}" if fact.valid_from else "",
         "origin": fact.origin,
         "marks": marks(fact, heard),
         "session": f"{fact.session_id} {one_line(session.title) if session else ''}".strip(),
@@ -193,7 +196,7 @@ def _as_json(one: Change) -> dict[str, Any]:
 @ids_argument
 def accept(ids: tuple[str, ...]) -> None:
     """Let facts stand that wait for review, or rest on words of tools: models are shown them from now on."""
-    app, output = open_app()
+    app, output = open_to_write()
     facts = _found(app, ids)
     app.memory.facts.accept([fact.id for fact in facts])
     output.note(f"Accepted: {count(len(facts), 'fact')}. {UNDO}")
@@ -201,23 +204,32 @@ def accept(ids: tuple[str, ...]) -> None:
 
 @command.command()
 @ids_argument
-@click.option("--session", "session_id", metavar="ID", help="All that waits for review of this session.")
-def reject(ids: tuple[str, ...], session_id: str | None) -> None:
+@click.option("--session", "session_id", metavar="ID", help='All that waits for review of this session, or the "last".')
+@click.option("--all", "every", is_flag=True, help="With --session: what is kept of it, too.")
+@yes_option
+def reject(ids: tuple[str, ...], session_id: str | None, every: bool, yes: bool) -> int:
     """Take facts for wrong: they are found no more, and what they replaced holds again."""
-    if bool(ids) == bool(session_id):
-        raise click.UsageError("Give facts by their ids, or --session.")
-    app, output = open_app()
-    facts = waiting_in(app.memory, session_id) if session_id else _found(app, ids)
+    if bool(ids) == bool(session_id) or (every and not session_id):
+        raise click.UsageError("Give facts by their ids, or --session, which --all widens.")
+    app, output = open_to_write()
+    facts = of_session(app.memory, session_id, every) if session_id else _found(app, ids)
+    if every and not yes:
+        show_list(app.memory, output, facts)
+        if not confirm(f"Reject {count(len(facts), 'fact')}?"):
+            output.note("Nothing was rejected.")
+            return Refused.exit_code
     app.memory.facts.reject([fact.id for fact in facts])
     output.note(f"Rejected: {count(len(facts), 'fact')}. {UNDO}")
+    return 0
 
 
-def waiting_in(memory: MemoryManager, session: str) -> list[Fact]:
-    """What waits of a session. Raises NothingFound."""
+def of_session(memory: MemoryManager, session: str, every: bool) -> list[Fact]:
+    """What waits of a session, or every fact of it that is not rejected yet. Raises NothingFound."""
     found = session_named(memory.store, session)
-    facts = [fact for fact in memory.facts.waiting() if fact.session_id == found.id]
+    facts = [fact for fact in memory.facts.of_session(found.id) if every or memory.facts.waits(fact.id)]
     if not facts:
-        raise NothingFound(f"Nothing of {found.id} waits for review.", "See `assistant memory list --review`.")
+        told = f"There is no fact of {found.id}." if every else f"Nothing of {found.id} waits for review."
+        raise NothingFound(told, "See `assistant memory list --review`.")
     return facts
 
 
@@ -232,7 +244,7 @@ def review() -> None:
     """Go one by one through what waits for you: facts without a quote, and those that rest on words of tools."""
     from assistant.cli.review import go_through
 
-    app, output = open_app()
+    app, output = open_to_write()
     waiting = app.memory.facts.waiting()
     if not waiting:
         output.note("Nothing waits for your review.")
@@ -254,25 +266,23 @@ def review() -> None:
 @click.option("--since", metavar="D", help="Since when it holds.")
 def edit(fact_id: str, text: str | None, kind: FactKind | None, since: str | None) -> None:
     """Change what a fact says, in $VISUAL or $EDITOR or by options."""
-    from assistant.cli.editor import edited
+    from assistant.cli.editor import editing
     from assistant.editing import Edited
     from assistant.editing import one_line as in_one_line
 
-    app, output = open_app()
-    fact = app.memory.facts.find(fact_id)
-    if fact.status == "rejected" or fact.retired_by:
-        raise BadInput(f"{fact.id} does not stand any more.", "Bring it back first: assistant memory restore ID")
+    app, output = open_to_write()
+    fact = app.memory.facts.must_stand(app.memory.facts.find(fact_id).id)
     if text is not None and not text.strip():
         raise click.UsageError("--text is empty. To take a fact for wrong: assistant memory reject ID")
     if text is None and kind is None and since is None:
-        wanted = edited(fact, app.settings.home, output)
-    else:
-        said = fact.text if text is None else in_one_line(text)
-        wanted = Edited(said, kind or fact.kind, _day(since) if since else fact.valid_from)
-    change(app, output, fact, wanted)
+        with editing(fact, app.settings.home, output) as wanted:
+            change(app, output, fact, wanted)
+        return
+    said = fact.text if text is None else in_one_line(text)
+    change(app, output, fact, Edited(said, kind or fact.kind, _day(since) if since else fact.valid_from))
 
 
-def change(app: App, output: Output, fact: Fact, wanted: Any) -> bool:
+def change(app: App, output: Output, fact: Fact, wanted: "Edited | None") -> bool:
     """Carry out an edit, and say so; False where nothing differs."""
     if wanted is None or (wanted.text, wanted.kind, wanted.valid_from) == (fact.text, fact.kind, fact.valid_from):
         output.note("Nothing was changed.")
@@ -294,28 +304,28 @@ def sync(app: App, output: Output) -> None:
 
 
 def _day(text: str) -> datetime:
-    """The first moment of a date. Raises BadInput."""
+    """The day that a date begins with, as a bare day is stored: midnight UTC. Raises BadInput."""
     from memory.dates import span
     from memory.session import now
 
-    return span(text, now())[0]
+    return datetime.combine(span(text, now())[0].astimezone().date(), datetime.min.time(), UTC)
 
 
 @command.command()
 @id_argument
 def pin(fact_id: str) -> None:
     """Let a fact be in every prompt, within the setting pinned_tokens."""
-    app, output = open_app()
+    app, output = open_to_write()
     memory = app.memory
-    fact = memory.facts.find(fact_id)
-    if fact.status == "rejected" or fact.retired_by or fact.same_as:
-        raise BadInput(f"{fact.id} does not stand by itself.", f"See: assistant memory show {fact.id}")
-    if not fact.pinned:
-        budget, used = app.settings.pinned_tokens, sum(hit.tokens for hit in memory.pinned_lines())
-        needed = memory.line(memory.facts.seq(fact.id)).tokens
-        if used + needed > budget:
-            room = f"{used} of {budget} tokens are taken, and it needs {needed}"
-            raise BadInput(f"It does not fit: {room}.", "Unpin another, or: assistant config set pinned_tokens N")
+    fact = memory.facts.must_stand(memory.facts.find(fact_id).id)
+    if fact.pinned and not memory.facts.waits(fact.id):
+        output.note("It is pinned already.")
+        return
+    budget, used = app.settings.pinned_tokens, sum(hit.tokens for hit in memory.pinned_lines())
+    needed = memory.line(memory.facts.seq(fact.id)).tokens
+    if used + needed > budget:
+        room = f"{used} of {budget} tokens are taken, and it needs {needed}"
+        raise BadInput(f"It does not fit: {room}.", "Unpin another, or: assistant config set pinned_tokens N")
     memory.facts.pin(fact.id)
     output.note(f"Pinned: it is in every prompt from the next conversation on. {UNDO}")
 
@@ -324,7 +334,7 @@ def pin(fact_id: str) -> None:
 @id_argument
 def unpin(fact_id: str) -> None:
     """Let a fact be in prompts only where it is recalled."""
-    app, output = open_app()
+    app, output = open_to_write()
     fact = app.memory.facts.find(fact_id)
     if not fact.pinned:
         raise BadInput(f"{fact.id} is not pinned.", "See `assistant memory list --pinned`.")
@@ -338,12 +348,12 @@ def unpin(fact_id: str) -> None:
 @click.option("--since", metavar="D", help="Since when the new one holds; without: now.")
 def supersede(fact_id: str, new: tuple[str, ...], since: str | None) -> None:
     """Say what took a fact's place: NEW is a text, or the id of another fact. The old one keeps its dates."""
-    app, output = open_app()
+    app, output = open_to_write()
     facts = app.memory.facts
     old, said, start = facts.find(fact_id), " ".join(new), _day(since) if since else None
     by = facts.known(said)
     if by:
-        facts.retire(old.id, by.id, start or by.valid_from or by.at, "owner")
+        facts.supersede(old.id, by.id, start or by.valid_from or by.at)
     else:
         by = app.memory.supersede(old, said, start)
         sync(app, output)
@@ -355,7 +365,7 @@ def supersede(fact_id: str, new: tuple[str, ...], since: str | None) -> None:
 @id_argument
 def restore(fact_id: str) -> None:
     """Let a fact stand again that was rejected, replaced, or is said by another."""
-    app, output = open_app()
+    app, output = open_to_write()
     app.memory.facts.restore(app.memory.facts.find(fact_id).id)
     output.note(f"It stands again. {UNDO}")
 
@@ -365,7 +375,7 @@ def restore(fact_id: str) -> None:
 @click.option("-n", "number", type=click.IntRange(min=1), default=1, help="Your last so many deeds.")
 def undo(deed: int | None, number: int) -> None:
     """Take back your last deeds, or the one of this number. What was forgotten does not come back."""
-    app, output = open_app()
+    app, output = open_to_write()
     rows = app.memory.facts
     deeds = [deed] if deed is not None else rows.last_deeds(number)
     if not deeds:

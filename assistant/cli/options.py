@@ -70,7 +70,7 @@ def limit_options(limits: Mapping[str, tuple[type, str]]) -> Callable[[F], F]:
 
 
 def _chosen_profile(ctx: click.Context, _option: click.Parameter, name: str | None) -> None:
-    if name:
+    if name is not None:
         from assistant.cli import profiles
 
         profiles.choose(ctx, name)
@@ -123,6 +123,13 @@ def open_talk(incognito: bool, with_memory: bool, **flags: Any) -> tuple[App, Ou
     if incognito:
         return app.incognito(recalls=with_memory), output
     app.log_to_file()
+    settle_forgetting(app, output)
+    return app, output
+
+
+def open_to_write(**flags: Any) -> tuple[App, Output]:
+    """`open_app` for a command that writes: first it goes on with a forgetting that is owed."""
+    app, output = open_app(**flags)
     settle_forgetting(app, output)
     return app, output
 

@@ -21,8 +21,8 @@ from assistant.cli.options import (
     limit_options,
     model_option,
     open_app,
+    open_to_write,
     reasoning_option,
-    settle_forgetting,
 )
 from assistant.cli.terminal import Output
 from assistant.errors import Paused
@@ -124,9 +124,8 @@ def decide(said: Said, reason: str, ids: Sequence[str], every: bool, defer: bool
     """Write down what the owner says, and go on with the turns that wait for nothing else."""
     if every == bool(ids):
         raise click.UsageError("Give ids of `assistant pending`, or --all.")
-    app, output = open_app(**flags)
+    app, output = open_to_write(**flags)
     app.log_to_file()
-    settle_forgetting(app, output)
     pending = app.memory.pending
     unfinished = {plan.id: plan for plan in app.memory.unfinished()}
     chosen = [row for row in pending.all() if row.why] if every else []
@@ -170,10 +169,17 @@ def go_on(app: App, output: Output, session_id: str, defer: bool) -> None:
     if left:
         others = ", ".join(row.id for row in left)
         raise Paused(f"The turn waits for {count(len(left), 'other call')}: {others}.", "See `assistant pending`.")
-    if any(MARK in row.shown and row.kind == "call" for row in rows):
+    if any(row.kind == "call" for row in rows) and lost_secrets(app, session_id):
         output.note("A call whose secret was masked is not run: its secret was not kept; ask again.")
     chat = app.resumed(session_id, asker(output, defer))
     answer(app, output, chat, chat.go_on(rows[0].turn if rows else None))
+
+
+def lost_secrets(app: App, session_id: str) -> bool:
+    """Whether a secret stood in the calls of the session's newest answer, and was not kept."""
+    store = app.memory.store
+    said = next((one for one in reversed(store.transcript(session_id)) if one.tool_calls), None)
+    return bool(said and store.as_it_was(said).masked and any(MARK in call.arguments for call in said.tool_calls))
 
 
 def settle(app: App, output: Output, plan: PlanRow, said: Said, defer: bool) -> None:

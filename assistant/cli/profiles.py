@@ -78,7 +78,11 @@ def at_terminal() -> bool:
 
 
 def _make(name: str) -> None:
-    private_folder(settings_file.base_folder(os.environ) / PROFILES / name)
+    folder = settings_file.base_folder(os.environ) / PROFILES / name
+    for each in (folder.parent, folder):
+        if each.is_symlink() or (each.exists() and not each.is_dir()):
+            raise BadInput(f"{each} is a link or a file: no profile can lie there.", "Move it away.")
+    private_folder(folder)
 
 
 def _names() -> list[str]:

@@ -22,6 +22,7 @@ from memory.records import IMPORTED, Hit, HitKind, Scope
 SCHEMA = "assistant.recall/1"
 HITS = 10
 SHOWN_CHARACTERS = 300  # of one hit's text, for people; JSON has the whole
+CHANGE_CHARACTERS = 120  # of what is said of a change
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +155,17 @@ def show(output: Output, recalled: Recalled) -> None:
     if recalled.trouble:
         output.note(recalled.trouble)
     for rank, hit in enumerate(recalled.hits, 1):
-        head = f"{rank}. {day(hit.at)} {hit.kind}{of_outside(hit)}, {hit.title or 'untitled'} [{hit.session_id}]"
+        head = f"{rank}. {day(hit.at)} {hit.kind}{of_outside(hit)}{changed(hit)}"
+        head += f", {hit.title or 'untitled'} [{hit.session_id}]"
         output.entry(head, hit.text if len(hit.text) <= SHOWN_CHARACTERS else hit.text[:SHOWN_CHARACTERS] + " …")
+
+
+def changed(hit: Hit) -> str:
+    """What took the place of what a hit says, or until when it held; empty where it holds."""
+    note = hit.why.get("changed", "")
+    if note in hit.text:  # a line of a prompt says it itself
+        return ""
+    return f" ({note if len(note) <= CHANGE_CHARACTERS else note[:CHANGE_CHARACTERS] + ' …'})"
 
 
 def of_outside(hit: Hit) -> str:

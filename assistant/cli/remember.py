@@ -7,7 +7,7 @@ import click
 
 from assistant.app import App
 from assistant.cli.markdown import one_line
-from assistant.cli.options import open_app, settle_forgetting, shortened
+from assistant.cli.options import open_to_write, shortened
 from assistant.cli.terminal import Output
 from memory.errors import Failure
 from memory.manager import MemoryManager
@@ -24,8 +24,7 @@ def command(text: tuple[str, ...]) -> None:
     words = " ".join(text) if text or sys.stdin.isatty() else sys.stdin.read()
     if not words.strip():
         raise click.UsageError('There is nothing to remember. Write: assistant remember "..."')
-    app, output = open_app()
-    settle_forgetting(app, output)
+    app, output = open_to_write()
     keep(app, output, words)
 
 

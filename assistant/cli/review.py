@@ -5,15 +5,15 @@ from collections.abc import Sequence
 
 from assistant.app import App
 from assistant.cli.consent import shown_lines
-from assistant.cli.editor import edited
+from assistant.cli.editor import editing
 from assistant.cli.memory import change, details, evidence
 from assistant.cli.options import count
 from assistant.cli.screen import BOLD, DIM, asked, awaiting_keys, styled
-from assistant.cli.terminal import Output
+from assistant.cli.terminal import Output, confirm
 from memory.errors import Failure
 from memory.records import Fact
 
-CHOICES = "[a]ccept, [e]dit, [r]eject, reject all of this [s]ession, [n]ext, [q]uit: "
+CHOICES = "[a]ccept, [e]dit, [r]eject, reject what waits of this [s]ession, [S] also what is kept, [n]ext, [q]uit: "
 WORDS = {
     "a": "accept", "e": "edit", "r": "reject", "s": "session", "n": "next", "q": "quit",
     "accept": "accept", "edit": "edit", "reject": "reject", "session": "session", "next": "next", "skip": "next",
@@ -26,7 +26,7 @@ def go_through(app: App, output: Output, waiting: Sequence[Fact]) -> None:
     rows = app.memory.facts
     decided = 0
     for place, fact in enumerate(waiting, 1):
-        if fact.id not in {one.id for one in rows.waiting()}:  # rejected with its session
+        if not rows.waits(fact.id):  # rejected with its session, or decided in another terminal
             continue
         answer = _asked(app, fact, f"{place} of {len(waiting)}")
         if answer == "quit":
@@ -44,8 +44,11 @@ def _asked(app: App, fact: Fact, place: str) -> str:
         sys.stderr.writelines(line + "\n" for line in shown_lines("\n".join(lines), sys.stderr))
         while True:
             line = asked(styled(CHOICES, BOLD, sys.stderr))
-            answer = WORDS.get(line.strip().lower()) if line.strip() else ("quit" if not line else None)
-            if answer:
+            if not line:
+                return "quit"
+            if line.strip() == "S":
+                return "whole session"
+            if line.strip() and (answer := WORDS.get(line.strip().lower())):
                 return answer
 
 
@@ -56,18 +59,29 @@ def _decide(app: App, output: Output, fact: Fact, answer: str) -> int:
         rows.accept([fact.id])
     elif answer == "reject":
         rows.reject([fact.id])
-    elif answer == "session":
-        all_of_it = [one.id for one in rows.waiting() if one.session_id == fact.session_id]
-        rows.reject(all_of_it)
-        return len(all_of_it)
+    elif answer in ("session", "whole session"):
+        return _reject_session(app, fact.session_id, kept_too=answer == "whole session")
     elif answer == "edit":
         return int(_edit(app, output, fact))
     return int(answer in ("accept", "reject"))
 
 
+def _reject_session(app: App, session_id: str, kept_too: bool) -> int:
+    """Reject what waits of a session; with a yes also what is kept. How many facts it were."""
+    rows = app.memory.facts
+    facts = [one.id for one in rows.of_session(session_id) if kept_too or rows.waits(one.id)]
+    if kept_too:
+        with awaiting_keys():
+            if not confirm(f"Reject {count(len(facts), 'fact')} of {session_id}, also those that are kept?"):
+                return 0
+    rows.reject(facts)
+    return len(facts)
+
+
 def _edit(app: App, output: Output, fact: Fact) -> bool:
     try:
-        return change(app, output, fact, edited(fact, app.settings.home, output))
+        with editing(fact, app.settings.home, output) as wanted:
+            return change(app, output, fact, wanted)
     except Failure as error:
         output.error(str(error))
         return False

@@ -12,8 +12,8 @@ from assistant.cli.options import (
     json_option,
     model_option,
     open_app,
+    open_to_write,
     session_named,
-    settle_forgetting,
     settled_session,
 )
 from assistant.cli.terminal import document_stream
@@ -63,15 +63,22 @@ def as_object(session: Session) -> dict[str, Any]:
 
 @command.command()
 @click.argument("session", default="last")
+@click.option(
+    "--secrets", is_flag=True, help="Messages as they were before they were masked, where keep_secrets kept them."
+)
 @json_option
-def show(session: str, as_json: bool) -> None:
+def show(session: str, secrets: bool, as_json: bool) -> None:
     """Show one conversation with its notes. SESSION is an id, the beginning of one, or "last"."""
     from memory.export import write
 
-    app, _ = open_app()
-    found = session_named(app.memory.store, session)
+    app, output = open_app()
+    store = app.memory.store
+    found = session_named(store, session)
     with document_stream() as out:
-        write(app.memory.store, [found], out, "jsonl" if as_json else "md")
+        write(store, [found], out, "jsonl" if as_json else "md", secrets)
+    lost = sum(store.as_it_was(one).masked for one in store.transcript(found.id)) if secrets else 0
+    if lost:
+        output.note(f"{count(lost, 'secret')} in it {'was' if lost == 1 else 'were'} masked and not kept.")
 
 
 @command.command()
@@ -84,8 +91,7 @@ def summarize(session: str | None, pending: bool, model: str | None) -> int:
 
     if pending == bool(session):
         raise click.UsageError("Give a session, or --pending.")
-    app, output = open_app(model=model)
-    settle_forgetting(app, output)
+    app, output = open_to_write(model=model)
     if pending:
         return settle(app, output)
     found = settled_session(app.memory, session or "")

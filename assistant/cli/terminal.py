@@ -1,7 +1,9 @@
 """The person's side of the program: what they type, and how answers, notes, lists and progress are shown.
 
 The only door to prompt_toolkit, which is loaded by the first line that is read. stdout carries the data, stderr the
-talk; streams are looked up when they are used, because the prompt puts others in their place while it is open.
+talk; streams are looked up when they are used, because the prompt puts others in their place while it is open. What
+could steer a terminal is in no list, piped ones neither, since `| head` leads to one; JSON escapes it. An answer goes
+into a pipe as it is.
 """
 
 import contextlib
@@ -16,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
-from assistant.cli.markdown import fitted, laid_out_table, one_line, printable, well_formed
+from assistant.cli.markdown import fitted, laid_out_table, one_line, printable, printable_piece, well_formed
 from assistant.cli.screen import (
     BOLD,
     DIM,
@@ -35,6 +37,7 @@ from assistant.cli.screen import (
 )
 from memory.errors import Failure
 from memory.files import private_file
+from memory.visible import as_json
 
 if TYPE_CHECKING:
     from prompt_toolkit import PromptSession
@@ -232,12 +235,11 @@ class Output:
         """Show one answer: Markdown that grows in place at a terminal, the text as it is elsewhere.
 
         What has come stays on the screen when the block is left by an exception, Ctrl-C among them. What is printed
-        meanwhile by others, as tools of one's own, is a note and no part of the answer.
+        meanwhile by others, as tools of one's own and the programs they start, is beside it and no part of the answer.
         """
-        stream = sys.stdout
-        with contextlib.closing(Aside(self.note, stream)) as aside, contextlib.redirect_stdout(aside):
+        with _set_apart(sys.stdout) as stream, _redirected(Aside(self.note, stream)):
             if not can_redraw(stream):
-                with self._shown(Plain(stream, printable if stream.isatty() else str)) as plain:
+                with self._shown(Plain(stream, printable_piece if stream.isatty() else str)) as plain:
                     yield plain
                 return
             with self._opened(Area(stream)) as area, self._shown(Growing(area, self._lock)) as growing:
@@ -274,7 +276,7 @@ class Output:
             width, _ = size_of(sys.stdout)
             lines = laid_out_table(headers, rows, width)
         else:
-            lines = ["\t".join(" ".join(str(cell).split()) for cell in row) for row in [headers, *rows]]
+            lines = ["\t".join(map(one_line, row)) for row in [headers, *rows]]
         with self._lock:
             sys.stdout.writelines(line + "\n" for line in lines)
             sys.stdout.flush()
@@ -301,14 +303,14 @@ class Output:
             sys.stdout.flush()
 
     def json(self, value: Any) -> None:
-        """Print an object as JSON on one line; what the stream cannot encode is escaped, and so not lost."""
-        line = json.dumps(value, ensure_ascii=False)
+        """Print an object as JSON on one line; what cannot be seen or encoded is escaped, and so not lost."""
+        line = as_json(value)
         try:
             line.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
         except UnicodeEncodeError:
             line = json.dumps(value)
         with self._lock:
-            sys.stdout.write((printable(line) if sys.stdout.isatty() else line) + "\n")
+            sys.stdout.write(line + "\n")
 
     @contextlib.contextmanager
     def progress(self, label: str, total: float | None = None) -> Iterator["Progress"]:
@@ -342,6 +344,33 @@ class Output:
             say(text, style)
             if self._area:
                 self._area.draw(lines)
+
+
+@contextlib.contextmanager
+def _set_apart(stream: TextIO) -> Iterator[TextIO]:
+    """The stream, while programs that a tool starts, and that print, find standard error in its place."""
+    # At a terminal both are the same. Where standard error was closed, its number may be that of any other file.
+    if stream is not sys.__stdout__ or sys.__stderr__ is None or stream.isatty():
+        yield stream
+        return
+    stream.flush()
+    number = stream.fileno()
+    kept = os.dup(number)
+    os.dup2(sys.__stderr__.fileno(), number)
+    own = open(kept, "w", encoding=stream.encoding, errors=stream.errors, closefd=False)  # noqa: SIM115
+    try:
+        yield own
+    finally:
+        os.dup2(kept, number)
+        with contextlib.suppress(OSError):  # all was flushed as it came; what could not be has been told
+            own.close()
+        os.close(kept)
+
+
+@contextlib.contextmanager
+def _redirected(aside: "Aside") -> Iterator[None]:
+    with contextlib.closing(aside), contextlib.redirect_stdout(aside):
+        yield
 
 
 class Aside(io.TextIOBase):
