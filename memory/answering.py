@@ -29,11 +29,11 @@ def held(store: Store, chosen: "Index", older: Older) -> "Iterator[Index]":
 
 
 def on_disk(store: Store, chosen: Callable[[], "Index"], older: Older) -> "Iterator[Index]":
-    """The indexes whose files are there, whatever they hold."""
+    """The indexes whose files are there, whatever they hold, and those whose folder something else stands in."""
     for name, model in store.rows("SELECT name, model FROM collections ORDER BY name"):
         index = chosen()
         found = index if name == index.collection else older(model)
-        if found.folder.is_dir():
+        if found.folder.exists() or found.folder.parent.is_file():
             yield found
 
 

@@ -191,7 +191,7 @@ def test_a_path_that_is_none_is_told(tmp_path: Path) -> None:
 
 
 def test_the_owner_can_stop_a_file_that_does_not_end(write: Write) -> None:
-    text = "import signal, time\nsignal.raise_signal(signal.SIGINT)\ntime.sleep(60)\n"
+    text = "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)  # as a terminal does\ntime.sleep(60)\n"
     with pytest.raises(KeyboardInterrupt):
         load([write(text)])
 
