@@ -115,7 +115,19 @@ class Forgetting:
     def finish(self) -> list[Receipt]:
         """Go on with what is owed, unless another process is at it."""
         with locked(self._memory.locks / "forget.lock", wait_s=0) as mine:
-            return [self._go_on(seq) for seq in self.owed()] if mine else []
+            return [self._finish(seq) for seq in self.owed()] if mine else []
+
+    def _finish(self, seq: int) -> Receipt:
+        """Go on with a deed; one that was only begun waits for the end of the conversations that it touches."""
+        row = self._store.rows("SELECT * FROM forgets WHERE seq = ?", [seq])[0]
+        plan = cascade.from_json(row["plan"])
+        with contextlib.ExitStack() as held:
+            live = [one for one in [*plan.sessions, *plan.touched] if self._live(one, held)]
+            if not live or row["state"] != "begun":
+                return self._go_on(seq)
+            receipt = self._receipt(row)
+            receipt.owed = f"{live[0]} is still going on"
+            return receipt
 
     def _needles(self, plan: Cascade) -> tuple[Key, Looked]:
         key = Key.new()

@@ -179,6 +179,24 @@ def test_killed_at_any_stage_it_is_finished_at_the_next_start(
         assert where(home) == [], stage
 
 
+def test_one_that_was_only_begun_waits_for_a_conversation_that_was_taken_up_since(
+    home: Path, counter: Counter, token_cache: Path
+) -> None:
+    memory = a_memory(home, counter)
+    session = everywhere(memory)
+    words = [sys.executable, "-c", KILLED, str(home), str(token_cache), "_delete"]
+    subprocess.run(words, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True)
+    other = a_memory(home, counter)
+    live = other.resume(session, "a-model")
+    (receipt,) = Forgetting(memory).finish()
+    assert "still going on" in receipt.owed and SECRET in [one.content for one in memory.store.transcript(session)]
+    live.end()
+    leave(other)
+    (receipt,) = Forgetting(memory).finish()
+    leave(memory)
+    assert (receipt.owed, receipt.found, where(home)) == ("", [], [])
+
+
 def test_an_old_export_brings_nothing_back(memory: MemoryManager, tmp_path: Path) -> None:
     session = everywhere(memory)
     talk(memory, "Another talk altogether, about trains.")
