@@ -156,13 +156,15 @@ def _asks(entry: Entry) -> bool:
 def score_neighbours(messages: Sequence[Candidate]) -> None:
     """Let short messages share in what stands before and after them, most of all a reply in its question."""
     talk = {one.entry.seq: one for one in messages}
+    lent = {seq: (one.arms * _damp(one.entry), _asks(one.entry)) for seq, one in talk.items() if one.arms}
     for seq, one in talk.items():
         total = 0.0
         for step, weight in NEIGHBOUR.items():
-            near = talk.get(seq + step)
-            if near and near.arms and near.entry.session_id == one.entry.session_id:
-                reply = step == -1 and _asks(near.entry) and not _asks(one.entry)
-                total += (weight + REPLY * reply) * near.arms * _damp(near.entry)
+            near = lent.get(seq + step)
+            if near and talk[seq + step].entry.session_id == one.entry.session_id:
+                strength, asks = near
+                reply = step == -1 and asks and not _asks(one.entry)
+                total += (weight + REPLY * reply) * strength
         if total:
             one.parts["neighbours"] = total * _damp(one.entry)
 

@@ -32,8 +32,8 @@ _WORD = re.compile(r"(?<!\w)\w+")  # from its beginning
 # and those that hold two of the next ones. A row costs about 2 microseconds. Of 200,000 messages the best twenty are
 # those of a search in all rows for 99.9 per cent, as with 10,000 rows; with 6,000 for 98.9.
 ROWS, RARE = 8_000, 2_000
-# Rows in which a word is counted. One in more of them adds next to nothing to a score.
-COUNTED = 40_000
+# Rows in which a word is counted, more than 3 * ROWS. One in more of them adds next to nothing to a score.
+COUNTED = 25_000
 # A scope with more rows of a kind than these is not looked up before the search.
 NARROW = 5_000
 
