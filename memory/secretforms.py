@@ -42,6 +42,11 @@ def _random(value: str) -> bool:
     return any(len(re.findall(r"\d", run)) >= 2 and bool(re.search("[A-Za-z]", run)) for run in runs)
 
 
+def _chance(value: str) -> bool:
+    """The same of a run in base64, where a slash stands in paths, too: digits, capitals and small letters."""
+    return all(re.search(kind, value) for kind in (r"\d", "[A-Z]", "[a-z]")) and value.count("/") <= 3
+
+
 def _passwordlike(value: str) -> bool:
     """Whether a value can be a password and is no usual word: with a digit, a sign or a capital inside, or long."""
     if PLACEHOLDER.match(value) or re.search(r"\w\(|\)$", value):
@@ -261,6 +266,7 @@ TAILS: dict[bool, tuple[Tail, ...]] = {
         ),
         Tail(rf"(?i){_FOR}\s{{1,3}}{_IS}{_OPEN}(?P<bare>{_BARE}{{12,400}})", {"bare": _strong}),
         Tail(rf"\s{{1,2}}{_OPEN}(?P<random>[A-Za-z0-9][\w.~+=-]{{19,400}})", {"random": _random}),
+        Tail(rf"\s{{1,2}}{_OPEN}(?P<bare>[A-Za-z0-9+/]{{40}})(?![\w+/=])", {"bare": _chance}),  # AWS: secret keys
         Tail(r">(?P<quoted>[^<\s]{8,400})</", {"quoted": _mixed}),
     ),
 }

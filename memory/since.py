@@ -13,6 +13,14 @@ _DAY = re.compile(
     re.IGNORECASE,
 )
 
+# "in March 2024", "in 2019": only where something began or ended then; "my birthday is in March" is of every year.
+_MONTHS = "january|february|march|april|may|june|july|august|september|october|november|december"
+_BEGAN = re.compile(
+    r"\b(?:moved|started|began|joined|quit|left|married|divorced|bought|sold|became|retired|adopted|switched|stopped"
+    rf"|changed|died|founded|opened)\b[^.!?]{{0,60}}?\bin\s+((?:{_MONTHS})(?:\s+(?:19|20)\d\d)?|(?:19|20)\d\d)\b",
+    re.IGNORECASE,
+)
+
 
 def begins(text: str, said: datetime) -> datetime | None:
     """The day that a statement names as its beginning, as midnight UTC; None where it names none that was past.
@@ -20,7 +28,7 @@ def begins(text: str, said: datetime) -> datetime | None:
     `said` is when it was said, aware: "yesterday" counts from its local day.
     """
     phrases = [words for found in _SINCE.finditer(text) for words in _shorter(found[1])]
-    for phrase in [*phrases, *_DAY.findall(text)]:
+    for phrase in [*phrases, *_DAY.findall(text), *_BEGAN.findall(text)]:
         start = _start(phrase, said)
         if start and start <= said:
             return start

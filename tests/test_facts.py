@@ -479,6 +479,9 @@ def test_what_a_message_asks_to_keep(text: str, kept: tuple[str, str] | None) ->
         ("I like tea.", ""),
         ("Since you ask, I like tea.", ""),
         ("I move to Porto on 2027-01-05.", ""),
+        ("We moved to Porto in March.", "2026-03-01"),
+        ("I started at the bakery in 2019.", "2019-01-01"),
+        ("My birthday is in March.", ""),
     ],
 )
 def test_since_when_a_statement_holds_by_its_words(text: str, day: str) -> None:

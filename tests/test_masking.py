@@ -81,6 +81,7 @@ SECRETS: list[tuple[str, str]] = [
         ("AccountName=a;AccountKey=@@;EndpointSuffix=x", made(86) + "=="),
         ("-----BEGIN RSA PRIVATE" + " KEY-----\n@@\n-----END RSA PRIVATE" + " KEY-----", made(64) + "\n" + made(64)),
         ("-----BEGIN OPENSSH PRIVATE" + " KEY-----\n@@\n-----END OPENSSH PRIVATE" + " KEY-----", made(70)),
+        ("AKIA is public, the secret @@ is not", "wJalrXUtn/" + "K7MDENGbPx+" + made(19)),
         ("my password is @@", "hunter2!"),
         ("My password is @@.", "Tr0ub4dor"),
         ("the wifi password for the guests is @@", "blue-Whale77"),
