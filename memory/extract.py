@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from memory.drafts import one_line
@@ -188,6 +188,23 @@ _FILLER = re.compile(
     + r"\W*$",
     re.IGNORECASE,
 )
+# "I live in Lisbon and my boat is called Rosa": where a new subject begins, and what a clause needs to stand alone.
+_AND = re.compile(r",?\s+and\s+(?=(?:I|we|my|our)\b)", re.IGNORECASE)
+_OWN_VERB = re.compile(
+    r"\b(?:I|we)(?:['’]\w+)?\s+\w+|\b(?:my|our)\s+(?:[\w'’-]+\s+){1,4}?"
+    + _any(
+        r"""is|are|was|were|has|have|had|lives?|works?|likes?|loves?|hates?|prefers?|plays?|studies|speaks?|wants?
+        |needs?|goes|moved|became|got|started|stopped|died|will|can|does|did"""
+    )
+    + r"\b",
+    re.IGNORECASE,
+)
+# What ties clauses together: neither says the same without the other.
+_BOUND = re.compile(
+    r"\b(?:if|when|whenever|while|because|since|unless|until|before|after|although|though|that|who|which|where|so|both"
+    r"|between|either|neither|than)\b",
+    re.IGNORECASE,
+)
 _KIND_RULES: tuple[tuple[FactKind, str], ...] = (
     ("decision", r"""decided|(?:we|i)'ll go with|going with|settled on|chose|entschieden|décidé|decidi\w*"""),
     (
@@ -238,10 +255,17 @@ def _facts(session_id: str, said: Sequence[_Sentence]) -> tuple[Fact, ...]:
 
     A document that was pasted states nothing of its owner.
     """
-    said = [sentence for sentence in said if not is_document(sentence.message.content)]
+    said = [clause for one in said if not is_document(one.message.content) for clause in _clauses(one)]
     statements = {same(sentence.named): sentence for sentence in reversed(said) if _is_statement(sentence.text)}
     found = sorted(statements.values(), key=lambda sentence: -_weight(sentence))[:MAX_FACTS]
     return tuple(_fact(session_id, sentence) for sentence in said if any(sentence is one for one in found))
+
+
+def _clauses(sentence: _Sentence) -> list[_Sentence]:
+    """The statements that "and" joins, each by itself where it can stand so: a correction of one leaves the others."""
+    parts = [sentence.text] if _BOUND.search(sentence.text) else _AND.split(sentence.text)
+    alone = all(_OWN_VERB.search(part) and _is_statement(part) and telling(part, part) for part in parts)
+    return [replace(sentence, text=part) for part in parts] if alone else [sentence]
 
 
 def _fact(session_id: str, sentence: _Sentence) -> Fact:

@@ -115,6 +115,29 @@ def test_questions_requests_filler_and_pastes_are_no_facts(sentence: str) -> Non
     assert texts(sentence) == []
 
 
+@pytest.mark.parametrize(
+    ("sentence", "facts"),
+    [
+        (
+            "I live in Lisbon and my boat is called Rosa.",
+            ["I live in Lisbon", "my boat is called Rosa."],
+        ),
+        (
+            "I live in Lisbon, and I work at the harbour and my boss is Carla.",
+            ["I live in Lisbon", "I work at the harbour", "my boss is Carla."],
+        ),
+        ("My older sister and my brother live in Bonn.", ["My older sister and my brother live in Bonn."]),
+        ("I eat fish and I do.", ["I eat fish and I do."]),
+        ("I stay at home when it rains and I read novels.", ["I stay at home when it rains and I read novels."]),
+        ("I like tea and cake.", ["I like tea and cake."]),
+    ],
+)
+def test_what_stands_alone_is_a_fact_of_its_own(sentence: str, facts: list[str]) -> None:
+    found = extract("s1", [said("user", sentence)], LATER).facts
+    assert [fact.text for fact in found] == facts
+    assert all(fact.quote in sentence for fact in found)
+
+
 def test_a_statement_is_kept_once_and_in_the_order_said() -> None:
     assert texts("I like tea. My car is red.", "My car is red! I hate rain.") == [
         "I like tea.",

@@ -12,7 +12,6 @@ from typing import Any
 import click
 
 from assistant.app import App
-from assistant.cli.explain import explained
 from assistant.cli.options import day, file_path, json_option, mode_option, open_app, scope_of, scope_options
 from assistant.cli.terminal import Output
 from memory.errors import BadInput, NothingFound
@@ -81,6 +80,8 @@ def command(
         else:
             show(output, recalled)
         if explain and not (as_json or queries):
+            from assistant.cli.explain import explained
+
             output.lines(explained(recalled, app.memory.texts(one.unit for one in recalled.cut)))
     if not found and not queries:
         raise NothingFound("Nothing was found.", "")
