@@ -126,7 +126,9 @@ CUES = {
 _S = r"(?P<s>\bi\b|\bmy [\w'-]+(?: (?!is|was|has|lives|works)[\w'-]+){0,3}|\b[A-Z][\w'-]+(?: [A-Z][\w'-]+)?)"
 _TAIL = (
     r"(?P<v>[^,.;!?]+?)"
-    r"(?= (?:with|and|since|because|but|for|now|as|last|this|after|again|in \d+|on [A-Z]|on \d+)\b|[,.;!?]|$)"
+    r"(?= (?:with|and|since|because|but|for|now|as|last|this|after|again|in \d+|on [A-Z]|on \d+"
+    r"|in (?:(?:early|late|mid)[ -]?)?(?i:january|february|march|april|may|june|july|august|september|october|november"
+    r"|december))\b|[,.;!?]|$)"
 )
 _NOW = r"(?: (?:now|currently|just|recently|have|has|am|is|both|all|already))*"
 _NO_EMPLOYER = r"(?!(?:nights?|home|(?:the )?weekends?|the moment|a desk|times|once|least|all|\d)\b)"

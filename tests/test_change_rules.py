@@ -9,6 +9,9 @@ from memory.change_rules import comparable, compare, cues, read
     ("later", "earlier"),
     [
         ("We moved to Porto.", "I live in Lisbon with my dog Rex."),
+        ("We moved to Porto in March", "I live in Lisbon"),
+        ("I moved to Porto in late March 2024.", "I live in Lisbon."),
+        ("I joined Bosch in May.", "I work at Siemens as an engineer."),
         ("No, my sister is Ana, not Anna.", "My sister is Anna."),
         ("I don't like tea any more.", "I like tea."),
         ("My dentist appointment was moved to Friday.", "The dentist appointment is on Tuesday at 3 pm."),
