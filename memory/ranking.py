@@ -6,9 +6,10 @@ weights on all. What gained on one kind of talk at the other's cost was dropped.
 
 # ---------------------------------------------------------------------- candidates
 
-# Of each kind by words, and of all kinds by vectors. More cost time and change little; a cosine is worth having even of
-# what words found first, and facts and messages share one list.
-BY_WORDS, BY_VECTORS = 100, 300
+# Of messages, summaries and facts by words, and of all kinds by vectors. More cost time and change little; a cosine is
+# worth having even of what words found first, and facts and messages share one list.
+BY_WORDS = {"m": 100, "s": 50, "f": 50}
+BY_VECTORS = 300
 BY_VECTORS_SCOPED = 1000  # vectors know neither dates nor sessions: ask for more where a scope will drop most
 AROUND = 30  # best candidates whose neighbours in the talk are brought in: a reply need not share the question's words
 

@@ -99,12 +99,16 @@ def conditions(scope: Scope, at: str) -> tuple[str, list[str]]:
     return "".join(parts), values
 
 
-def search(store: Store, question: str, limit: int, scope: Scope) -> dict[tuple[str, int], float]:
-    """{(kind, seq): bm25} of the best `limit` rows of each kind; higher is better. Empty without a word to search."""
+def search(store: Store, question: str, limits: Mapping[str, int], scope: Scope) -> dict[tuple[str, int], float]:
+    """{(kind, seq): bm25} of so many best rows of each kind; higher is better. Empty without a word to search."""
     words = terms(question)
     if not words:
         return {}
-    return {(kind, row[0]): row[1] for kind in TABLES for row in _Search(store, kind, scope).best(words, limit)}
+    return {
+        (kind, row[0]): row[1]
+        for kind, limit in limits.items()
+        for row in _Search(store, kind, scope).best(words, limit)
+    }
 
 
 def search_facts(store: Store, text: str, limit: int) -> list[int]:

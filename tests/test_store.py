@@ -468,7 +468,7 @@ def test_a_store_of_the_first_release_is_searched_in_every_script(path: Path, mo
     as_first(path, monkeypatch)
     store = Store(path)
     found = {
-        question: set(words.search(store, question, 10, Scope()))
+        question: set(words.search(store, question, dict.fromkeys("msf", 10), Scope()))
         for question in ("東京", "田中", "sisters", "GROESSE", "собака", "京都")
     }
     assert found == {
@@ -514,10 +514,10 @@ def test_the_full_text_indexes_are_built_anew_from_the_rows(store: Store) -> Non
     talk(store, "s1", "東京タワー", "Porto")
     for table in ("messages_fts", "summaries_fts", "facts_fts"):
         store.connection.execute(f"INSERT INTO {table} ({table}) VALUES ('delete-all')")
-    assert words.search(store, "東京 Porto", 10, Scope()) == {}
+    assert words.search(store, "東京 Porto", dict.fromkeys("msf", 10), Scope()) == {}
     assert len(store.damage()) == 1
     store.rebuild_words()
-    assert set(words.search(store, "東京 Porto", 10, Scope())) == {("m", 1), ("m", 2)}
+    assert set(words.search(store, "東京 Porto", dict.fromkeys("msf", 10), Scope())) == {("m", 1), ("m", 2)}
     assert store.damage() == []
 
 
