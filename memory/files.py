@@ -3,7 +3,7 @@
 import contextlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from memory.errors import Failure
@@ -54,15 +54,24 @@ def check_links(home: Path) -> None:
 
     Weights and vocabularies are read-only data, so they may lie elsewhere; another life is checked when it is used.
     """
-    inside = home.resolve()
-    for folder, folders, files in os.walk(home):
-        top = Path(folder) == home
-        for name in [*folders, *files]:
-            link = Path(folder, name)
-            if link.is_symlink() and not (top and name in SHARED) and not link.resolve().is_relative_to(inside):
-                raise Failure(f"{link} is a link that leads out of the home.", "Put what it points at in its place.")
-        if top:
-            folders[:] = [name for name in folders if name not in (*SHARED, PROFILES)]
+    for entry in _links(home, (*SHARED, PROFILES)):
+        link = Path(entry.path)
+        shared = link.parent == home and entry.name in SHARED
+        if not shared and not link.resolve().is_relative_to(home.resolve()):
+            raise Failure(f"{link} is a link that leads out of the home.", "Put what it points at in its place.")
+
+
+def _links(folder: Path | str, apart: Collection[str] = ()) -> Iterator[os.DirEntry[str]]:
+    """The links in a folder at any depth, but in those of its folders that are `apart`; what is closed is passed over.
+
+    It runs at each start: an entry knows what it is, and nothing more is asked of the disk.
+    """
+    with contextlib.suppress(OSError), os.scandir(folder) as found:
+        for entry in found:
+            if entry.is_symlink():
+                yield entry
+            elif entry.is_dir(follow_symlinks=False) and entry.name not in apart:
+                yield from _links(entry.path)
 
 
 def private_file(path: Path) -> Path:
