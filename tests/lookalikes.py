@@ -39,7 +39,7 @@ SECRETS = [
     "stripe.api_key = '«sk_live_<b62:24>»'",
     'SENDGRID_API_KEY=«SG.<url:22>.<url:43>»',
     'TWILIO_AUTH_TOKEN=«<hex:32>»',
-    'npm config set //registry.npmjs.org/:_authToken=«npm_<b62:36>»',
+    'npm config set //packages.example.com/:_authToken=«npm_<b62:36>»',
     '[pypi]\nusername = __token__\npassword = «pypi-AgEIcHlwaS5vcmc<url:70>»',
     'the wifi password is «horse-Battery-42-staple»',
     'Mein Passwort lautet «Sommer2024!Regen»',

@@ -215,7 +215,7 @@ def test_settings_of_a_home_that_is_not_its_users_are_not_read(tmp_path: Path, m
 
 @posix
 def test_a_link_deep_in_the_home_is_refused_too_but_for_those_of_other_lives(tmp_path: Path) -> None:
-    for name in ("profiles/work/index", "models/small", "index/model/chroma-1"):
+    for name in ("profiles/job/index", "models/small", "index/model/chroma-1"):
         private_folder(tmp_path / "home" / name)
         (tmp_path / "home" / name / "deep").symlink_to(tmp_path)
     with pytest.raises(Failure, match="chroma-1/deep is a link"):

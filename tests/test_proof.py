@@ -44,10 +44,10 @@ def test_of_very_many_texts_an_even_choice_is_looked_for() -> None:
 def test_files_are_read_whole_but_other_lives_links_and_weights(tmp_path: Path) -> None:
     key, text = Key.new(), "The vault opens with Xylophonquark."
     wanted: tuple[Needle, ...] = needles.of_texts([text], key).needles
-    for name in ("a/deep/file.bin", "profiles/work/x", "models/weights.gguf", "cache/vocabulary"):
+    for name in ("a/deep/file.bin", "profiles/job/x", "models/weights.gguf", "cache/vocabulary"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"\0" * 100 + text.encode())
-    (tmp_path / "link").symlink_to(tmp_path / "profiles" / "work" / "x")
+    (tmp_path / "link").symlink_to(tmp_path / "profiles" / "job" / "x")
     done = proof.scan(tmp_path, key, wanted)
     assert {one.path for one in done.found} == {"a/deep/file.bin"} and min(one.offset for one in done.found) == 100
     assert (done.files, done.bytes, done.unread) == (1, 100 + len(text), ())
