@@ -88,7 +88,7 @@ class Acting:
         call, text = acted.call, unmarked(acted.result.text)
         self._noted(replace(acted, result=replace(acted.result, text=text)))
         message = self._make("tool", text, origin=f"tool:{call.name}", name=call.name, tool_call_id=call.id)
-        return replace(message, drawn_from=tuple(filter(None, [acted.result.whose])))
+        return message._replace(drawn_from=tuple(filter(None, [acted.result.whose])))
 
     def _acted(self, calls: Sequence[ToolCall], masked: bool) -> Iterator[Acted]:
         """What comes of the calls, in their order; `masked`: something in their message was."""

@@ -3,10 +3,9 @@
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from assistant import settings as settings_file
 from assistant.errors import ModelError, ModelUnreachable
@@ -48,8 +47,7 @@ PINNED_SHARE = 8  # of a window, at most, may be pinned facts
 Say = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(NamedTuple):
     """Which model answers: a GGUF file served inside the process, or a model of an endpoint."""
 
     name: str

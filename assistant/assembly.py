@@ -7,7 +7,7 @@ one in each piece, the name again in each piece or in pieces, and the arguments 
 import json
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from assistant.wire import well_formed
@@ -44,7 +44,7 @@ class CallAssembly:
         for call in self._calls:
             if call.name or call.arguments.strip():
                 own = call.id if call.id and call.id not in found else f"call_{uuid.uuid4().hex}"
-                found[own] = replace(call, id=own, arguments=well_formed(call.arguments))
+                found[own] = call._replace(id=own, arguments=well_formed(call.arguments))
         return tuple(found.values())
 
 

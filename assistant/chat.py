@@ -6,7 +6,6 @@ window is trimmed; the model answers, perhaps through tools; and every message i
 
 from collections.abc import Generator, Set
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -70,7 +69,7 @@ class Chat:
         """
         session = self.session
         self._app.check_price()
-        asked = session.remember(replace(session.make("user", text, origin=USER), drawn_from=drawn_from))
+        asked = session.remember(session.make("user", text, origin=USER)._replace(drawn_from=drawn_from))
         self._turn = Turn(self._shared, asked.seq, planned)
         kept = self._keep_said(asked)
         if kept:
@@ -118,7 +117,7 @@ class Chat:
         if isinstance(event, Message):
             if event.role == "assistant":  # the turn is past the calls that it waited for
                 self._memory.pending.past(self.session.id)
-                event = replace(event, drawn_from=self._turn.drawn_from())
+                event = event._replace(drawn_from=self._turn.drawn_from())
             self._recorder.stored(self.session.remember(event))
         elif isinstance(event, Reply):
             self._turn.budget.heard(event)

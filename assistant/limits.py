@@ -8,7 +8,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from assistant.models import Prices, cost
 from assistant.reply import Usage
@@ -76,8 +76,7 @@ class Meter:
         """Count one call of the model. What was a step of a helper is none of the turn's."""
         with self._lock:
             before, price = self._spent, cost(self._prices, usage.prompt, usage.cached, usage.completion)
-            self._spent = replace(
-                before,
+            self._spent = before._replace(
                 steps=before.steps + steps,
                 tokens=before.tokens + usage.prompt + usage.completion,
                 usd=None if before.usd is None or price is None else before.usd + price,
@@ -89,7 +88,7 @@ class Meter:
     def spent(self) -> Spent:
         """What was spent so far."""
         running = 0.0 if self._began is None else self._clock() - self._began
-        return replace(self._spent, seconds=self._spent.seconds + running)
+        return self._spent._replace(seconds=self._spent.seconds + running)
 
     # ------------------------------------------------------------------ what is left
 

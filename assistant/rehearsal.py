@@ -105,7 +105,7 @@ def _own(case: Case, settings: Settings, home: Path, folder: Path) -> Settings:
         "folders": (str(folder),) if has_files else (),
         **case.limits,
     }
-    return replace(settings, **chosen)
+    return settings._replace(**chosen)
 
 
 def _answered(app: App, case: Case, folder: Path) -> tuple[Outcome, Spent]:

@@ -4,9 +4,8 @@ import math
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated, Any, NamedTuple, get_args, get_type_hints
 
 from memory.errors import BadInput
 from memory.files import PROFILES, check_home
@@ -26,73 +25,58 @@ ENVIRONMENT = {
 SECRETS = ("api_key", "search_key")  # from the environment only, never shown
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """What the owner chose. The texts of the fields are what `assistant config` shows."""
 
     home: Path
     base: Path | None = None  # of a profile: the home that it lies in
-    model: str = field(default="", metadata={"about": "the model that answers; empty: chosen by what is there"})
-    base_url: str = field(default="", metadata={"about": "an OpenAI-compatible endpoint, up to and with /v1"})
-    api_key: str = field(default="", metadata={"about": "the endpoint's key; from the environment only"})
-    context_tokens: int = field(default=0, metadata={"about": "the model's window in tokens; 0: from the model table"})
-    recall_tokens: int = field(default=1000, metadata={"about": "room in tokens for what is recalled before a turn"})
-    pinned_tokens: int = field(default=300, metadata={"about": "room in tokens for pinned facts, in every prompt"})
-    mask_secrets: bool = field(
-        default=True,
-        metadata={
-            "about": "keys, passwords and card numbers are masked before anything is stored; false: stored in plain"
-        },
+    model: Annotated[str, "the model that answers; empty: chosen by what is there"] = ""
+    base_url: Annotated[str, "an OpenAI-compatible endpoint, up to and with /v1"] = ""
+    api_key: Annotated[str, "the endpoint's key; from the environment only"] = ""
+    context_tokens: Annotated[int, "the model's window in tokens; 0: from the model table"] = 0
+    recall_tokens: Annotated[int, "room in tokens for what is recalled before a turn"] = 1000
+    pinned_tokens: Annotated[int, "room in tokens for pinned facts, in every prompt"] = 300
+    mask_secrets: Annotated[
+        bool, "keys, passwords and card numbers are masked before anything is stored; false: stored in plain"
+    ] = True
+    keep_secrets: Annotated[bool, "keep messages with what was masked in them, too, in a table apart"] = False
+    review_facts: Annotated[bool, "every new fact waits for your review"] = False
+    tool_tokens: Annotated[int, "the most tokens of one tool's result"] = 2000
+    tool_seconds: Annotated[float, "how long one call of a tool may take"] = 60.0
+    tool_calls: Annotated[str, "how tools are offered: auto, or schema where the model writes no calls by itself"] = (
+        "auto"
     )
-    keep_secrets: bool = field(
-        default=False, metadata={"about": "keep messages with what was masked in them, too, in a table apart"}
+    max_steps: Annotated[int, "model calls in one turn"] = 10
+    max_tokens: Annotated[int, "tokens of one turn, prompts and replies; 0: no limit"] = 0
+    max_seconds: Annotated[float, "how long one turn may take; 0: no limit"] = 0.0
+    max_usd: Annotated[float, "what one turn may cost, in USD; 0: no limit"] = 0.0
+    session_steps: Annotated[int, "model calls in one session; 0: no limit"] = 0
+    session_tokens: Annotated[int, "tokens of one session, notes included; 0: no limit"] = 0
+    session_seconds: Annotated[float, "how long a session's turns may take in sum"] = 0.0
+    session_usd: Annotated[float, "what one session may cost, in USD; 0: no limit"] = 0.0
+    price: Annotated[str, "USD per million tokens where the model table is silent: PROMPT,CACHED,REPLY"] = ""
+    approve: Annotated[
+        tuple[str, ...], "NAME=ask, allow or deny for a tool or an effect: reads, writes, network, executes"
+    ] = ()
+    folders: Annotated[tuple[str, ...], "folders that the file tools may use"] = ()
+    own_tools: Annotated[tuple[str, ...], "Python files or folders with tools of your own"] = ()
+    shell: Annotated[bool, "offer the tool that runs commands, each after your yes"] = False
+    search: Annotated[str, "what web_search asks: tavily, brave, or searxng:URL"] = ""
+    search_key: Annotated[str, "the key of the search service"] = ""
+    private_addresses: Annotated[bool, "let pages be fetched from this machine and its own network"] = False
+    helpers: Annotated[int, "helpers that may work at the same time; 0: none"] = 4
+    show_reasoning: Annotated[bool, "show the model's thoughts, dimmed"] = False
+    otlp_endpoint: Annotated[str, "where traces go as OpenTelemetry; empty: nowhere"] = ""
+    otlp_content: Annotated[bool, "send the words of messages there, too"] = False
+    embedding: Annotated[
+        str, "what makes vectors: minilm, multilingual (an extra), or endpoint:NAME of /embeddings"
+    ] = "minilm"
+    plain_vectors: Annotated[bool, "keep vectors of an encrypted memory, in plain; without: recall by words alone"] = (
+        False
     )
-    review_facts: bool = field(default=False, metadata={"about": "every new fact waits for your review"})
-    tool_tokens: int = field(default=2000, metadata={"about": "the most tokens of one tool's result"})
-    tool_seconds: float = field(default=60.0, metadata={"about": "how long one call of a tool may take"})
-    tool_calls: str = field(
-        default="auto",
-        metadata={"about": "how tools are offered: auto, or schema where the model writes no calls by itself"},
-    )
-    max_steps: int = field(default=10, metadata={"about": "model calls in one turn"})
-    max_tokens: int = field(default=0, metadata={"about": "tokens of one turn, prompts and replies; 0: no limit"})
-    max_seconds: float = field(default=0.0, metadata={"about": "how long one turn may take; 0: no limit"})
-    max_usd: float = field(default=0.0, metadata={"about": "what one turn may cost, in USD; 0: no limit"})
-    session_steps: int = field(default=0, metadata={"about": "model calls in one session; 0: no limit"})
-    session_tokens: int = field(default=0, metadata={"about": "tokens of one session, notes included; 0: no limit"})
-    session_seconds: float = field(default=0.0, metadata={"about": "how long a session's turns may take in sum"})
-    session_usd: float = field(default=0.0, metadata={"about": "what one session may cost, in USD; 0: no limit"})
-    price: str = field(
-        default="",
-        metadata={"about": "USD per million tokens where the model table is silent: PROMPT,CACHED,REPLY"},
-    )
-    approve: tuple[str, ...] = field(
-        default=(),
-        metadata={"about": "NAME=ask, allow or deny for a tool or an effect: reads, writes, network, executes"},
-    )
-    folders: tuple[str, ...] = field(default=(), metadata={"about": "folders that the file tools may use"})
-    own_tools: tuple[str, ...] = field(default=(), metadata={"about": "Python files or folders with tools of your own"})
-    shell: bool = field(default=False, metadata={"about": "offer the tool that runs commands, each after your yes"})
-    search: str = field(default="", metadata={"about": "what web_search asks: tavily, brave, or searxng:URL"})
-    search_key: str = field(default="", metadata={"about": "the key of the search service"})
-    private_addresses: bool = field(
-        default=False, metadata={"about": "let pages be fetched from this machine and its own network"}
-    )
-    helpers: int = field(default=4, metadata={"about": "helpers that may work at the same time; 0: none"})
-    show_reasoning: bool = field(default=False, metadata={"about": "show the model's thoughts, dimmed"})
-    otlp_endpoint: str = field(default="", metadata={"about": "where traces go as OpenTelemetry; empty: nowhere"})
-    otlp_content: bool = field(default=False, metadata={"about": "send the words of messages there, too"})
-    embedding: str = field(
-        default="minilm",
-        metadata={"about": "what makes vectors: minilm, multilingual (an extra), or endpoint:NAME of /embeddings"},
-    )
-    plain_vectors: bool = field(
-        default=False,
-        metadata={"about": "keep vectors of an encrypted memory, in plain; without: recall by words alone"},
-    )
-    embedding_base_url: str = field(default="", metadata={"about": "the endpoint for it, where it is not base_url"})
-    models_dir: str = field(default="", metadata={"about": "where GGUF files lie; empty: models/ in the home"})
-    threads: int = field(default=1, metadata={"about": "processor threads for the embedded model"})
+    embedding_base_url: Annotated[str, "the endpoint for it, where it is not base_url"] = ""
+    models_dir: Annotated[str, "where GGUF files lie; empty: models/ in the home"] = ""
+    threads: Annotated[int, "processor threads for the embedded model"] = 1
 
     @property
     def profile(self) -> str:
@@ -115,8 +99,8 @@ class Settings:
         return own if self.base is None or own.exists() else self.base / name
 
 
-NAMES = tuple(one.name for one in fields(Settings) if one.name not in ("home", "base", *SECRETS))
-KINDS = {one.name: one.type for one in fields(Settings)}
+NAMES = tuple(name for name in Settings._fields if name not in ("home", "base", *SECRETS))
+KINDS = get_type_hints(Settings)
 EMBEDDINGS = ("minilm", "multilingual")  # the embedding models inside this program
 ENDPOINT = "endpoint:"  # before the name of any other: texts go to an endpoint only where that is said
 MINIMA = {"max_steps": 1, "threads": 1, "tool_tokens": 50, "tool_seconds": 1}
@@ -219,6 +203,12 @@ def known(name: str) -> str:
             f"There is no setting {name!r}.", f"Did you mean {near[0]}?" if near else "See `assistant config`."
         )
     return name
+
+
+def about(name: str) -> str:
+    """What `assistant config` says of a setting."""
+    text: str = get_type_hints(Settings, include_extras=True)[name].__metadata__[0]
+    return text
 
 
 def checked(name: str, value: object, called: str) -> object:

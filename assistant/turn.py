@@ -1,7 +1,7 @@
 """The parts of one turn, put together: its limits, its window and model, who decides, and the loop or the plan."""
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -167,4 +167,4 @@ def unanswered(transcript: list[Message], seq: int) -> Message | None:
         return None
     answered = {message.tool_call_id for message in after if message.seq > said.seq}
     left = tuple(call for call in said.tool_calls if call.id not in answered)
-    return replace(said, tool_calls=left) if left else None
+    return said._replace(tool_calls=left) if left else None

@@ -7,7 +7,6 @@ columns held before, so that undoing a deed puts back exactly that. What was don
 import contextlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -87,8 +86,8 @@ class FactRows(FactReader):
         from memory.extract import fact_id
 
         made = [*fact.message_ids, str(to_text(self._clock()))]
-        return replace(
-            fact, id=fact_id(fact.session_id, text, made), text=text, kind=kind, valid_from=valid_from, origin=USER,
+        return fact._replace(
+            id=fact_id(fact.session_id, text, made), text=text, kind=kind, valid_from=valid_from, origin=USER,
             status="kept", handled=True, tokens=tokens, retired_by=None, until=None, same_as=None,
         )  # fmt: skip
 

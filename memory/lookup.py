@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 
 from memory import words
 from memory.entries import IS_TOOLS, Key, any_replaced, entries
@@ -48,11 +47,11 @@ def _within(scope: Scope, time: Time | None) -> Scope:
     if time is None:
         return scope
     after, before = scope.after or time[0], scope.before or time[1]
-    return replace(scope, after=max(after, time[0]), before=min(before, time[1]))
+    return scope._replace(after=max(after, time[0]), before=min(before, time[1]))
 
 
 def _candidates(store: Store, keys: list[Key], scope: Scope) -> list[Candidate]:
-    known = replace(scope, after=None, before=None)  # the time is that of the talk
+    known = scope._replace(after=None, before=None)  # the time is that of the talk
     there = entries(store, keys, known).values()
     found = [Candidate(one, parts={"occasion": 1.0}) for one in there if not (one.replaced or one.same_as)]
     if any_replaced(store):
@@ -74,7 +73,7 @@ def _talked(store: Store, occasion: Occasion, scope: Scope, live: str) -> Iterat
     where = bounds if occasion.times else f"{bounds} {IS_TALK}"
     sql = TALKED.format(where=where, order="ASC" if occasion.earliest else "DESC")
     known = [live]
-    for _ in range(MOST if occasion.times else min(MOST, occasion.count)):
+    for _ in range(MOST if occasion.times else min(MOST, occasion.sessions)):
         found = store.rows(sql, [json.dumps(known), *values])
         if not found:
             return

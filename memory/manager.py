@@ -8,18 +8,32 @@ sync()       the index brought up to date
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from memory import answering
 from memory import recall as recalling
 from memory.entries import any_replaced, entries
 from memory.errors import BadInput
 from memory.files import locked, own_home
-from memory.records import ASSISTANT, USER, Cut, Fact, FactKind, FactStatus, Hit, Message, Role, Scope, Session, Summary
+from memory.records import (
+    ASSISTANT,
+    NOTHING,
+    USER,
+    Cut,
+    Fact,
+    FactKind,
+    FactStatus,
+    Hit,
+    Message,
+    Role,
+    Scope,
+    Session,
+    Summary,
+)
 from memory.rows import from_text
 from memory.session import Clock, LiveSession, abandoned, clean, new_message_id, new_session_id, now, unheld
 from memory.store import Store
@@ -42,8 +56,7 @@ if TYPE_CHECKING:
     from memory.sync import Progress, Synced
 
 
-@dataclass(frozen=True, slots=True)
-class Recalled:
+class Recalled(NamedTuple):
     """What a recall gave. `trouble` says in one line why the vectors had no say, if they should have had.
 
     `cut` is what was found for a prompt and is not shown there, best first; `gate` the verdict on all of it.
@@ -52,7 +65,7 @@ class Recalled:
     hits: tuple[Hit, ...]
     trouble: str = ""
     cut: tuple[Cut, ...] = ()
-    gate: Mapping[str, Any] = field(default_factory=dict)
+    gate: Mapping[str, Any] = NOTHING
 
 
 class MemoryManager:
@@ -225,7 +238,7 @@ class MemoryManager:
         occasion, answer = self._by_occasion(question, scope, at, live)
         if answer:
             hits = [recalling.hit(self.store, one) for one in answer[:limit]]
-            return Recalled(tuple(replace(hit, why={**hit.why, "occasion": occasion}) for hit in hits))
+            return Recalled(tuple(hit._replace(why={**hit.why, "occasion": occasion}) for hit in hits))
         found, trouble = self._find(question, scope, mode, at)
         return Recalled(tuple(recalling.hit(self.store, one) for one in found[:limit]), trouble)
 
@@ -262,7 +275,7 @@ class MemoryManager:
             return "", []
         from memory.lookup import look_up
 
-        known = replace(scope, before=min(at, scope.before or at)) if at else scope  # what is asked then is of before
+        known = scope._replace(before=min(at, scope.before or at)) if at else scope  # what is asked then is of before
         return asked.name, look_up(self.store, asked, known, live)
 
     def event(self, clause: str) -> "Event | None":
@@ -305,7 +318,7 @@ class MemoryManager:
         from memory.scoring import Candidate
 
         (entry,) = entries(self.store, [("f", fact)]).values()
-        return replace(recalling.shown(self.store, Candidate(entry), [], self.counter.text), why={"pinned": True})
+        return recalling.shown(self.store, Candidate(entry), [], self.counter.text)._replace(why={"pinned": True})
 
     def texts(self, units: Iterable[str]) -> dict[str, str]:
         """The words of those of `units` that are still there."""
@@ -330,7 +343,7 @@ class MemoryManager:
         if any_replaced(self.store):
             from memory.succession import asks_past
 
-            scope = replace(scope, past=asks_past(question))
+            scope = scope._replace(past=asks_past(question))
         found = recalling.find(self.store, question, nearest, scope, mode, at or self._clock())
         return found, "".join(trouble)
 
@@ -350,7 +363,7 @@ class MemoryManager:
         raw = Message(new_message_id(), session_id, role, clean(text.strip()), at, origin)
         message = self.store.masking.message(raw)
         said = message.content
-        message = replace(message, tokens=self.counter.message(role, said))
+        message = message._replace(tokens=self.counter.message(role, said))
         fact = Fact(
             fact_id(session_id, said, [message.id]), session_id, said, kind or kind_of(said), at, (message.id,), said,
             origin,
@@ -511,11 +524,11 @@ class MemoryManager:
         return foresee(self.store, self.facts, facts, self._nearest_facts, decide)
 
     def _counted_summary(self, summary: Summary) -> Summary:
-        return replace(summary, tokens=self.counter.text(f"{summary.title}: {summary.gist}"))
+        return summary._replace(tokens=self.counter.text(f"{summary.title}: {summary.gist}"))
 
     def _counted_fact(self, fact: Fact) -> Fact:
         status: FactStatus = "review" if self.review_facts else fact.status
-        return replace(fact, tokens=self.counter.text(fact.text), status=status)
+        return fact._replace(tokens=self.counter.text(fact.text), status=status)
 
     # ------------------------------------------------------------------ the index
 

@@ -4,7 +4,6 @@ import re
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import lru_cache
 from itertools import cycle
 from typing import Any
@@ -62,7 +61,7 @@ class Masking:
         if calls:
             each = [self._masked(call.arguments) for call in calls]
             found += tuple(one for _, names in each for one in names)
-            calls = tuple(replace(call, arguments=text) for call, (text, _) in zip(calls, each, strict=True))
+            calls = tuple(call._replace(arguments=text) for call, (text, _) in zip(calls, each, strict=True))
         if name:
             name, names = self._masked(name)
             found += names
@@ -72,7 +71,7 @@ class Masking:
         if self.keep:
             self._raw[message.id] = message
         masked = message.masked + len(found)
-        return replace(message, content=content, name=name, tool_calls=calls, masked=masked)
+        return message._replace(content=content, name=name, tool_calls=calls, masked=masked)
 
     def raw(self, message: Message) -> Message | None:
         """What a message was before it was masked, once, where that is to be kept."""

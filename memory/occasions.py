@@ -7,8 +7,8 @@ word must be one of talk and of asking; any other word is a topic, and the quest
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import date, datetime, time
+from typing import NamedTuple
 
 from memory import when
 from memory.dates import DAYS, MONTH, NUMBERS, SEASONS, WEEKDAY, WEEKDAYS, number, one_of, span
@@ -21,11 +21,10 @@ RECENT = 5  # sessions for "lately", and for several without a number
 LONGEST = 25  # words; who writes more has a topic
 
 
-@dataclass(frozen=True, slots=True)
-class Occasion:
+class Occasion(NamedTuple):
     """What is asked for: facts of `kinds` (with `pinned` those of any kind too), or, without kinds, sessions.
 
-    `name` tells it to a person. `times` are tried in turn, the most exact first; without any, `count` sessions are
+    `name` tells it to a person. `times` are tried in turn, the most exact first; without any, so many `sessions` are
     meant, the last ones or with `earliest` the first.
     """
 
@@ -33,7 +32,7 @@ class Occasion:
     kinds: tuple[FactKind, ...] = ()
     pinned: bool = False
     times: tuple[Time, ...] = ()
-    count: int = 1
+    sessions: int = 1
     earliest: bool = False
 
 
@@ -311,7 +310,7 @@ def _counted(text: str) -> Occasion:
     earliest = bool(re.search(r"\bfirst\b", text))
     end = "first" if earliest else "last"
     return Occasion(
-        f"the {end} {count} sessions" if count != 1 else f"the {end} session", count=count, earliest=earliest
+        f"the {end} {count} sessions" if count != 1 else f"the {end} session", sessions=count, earliest=earliest
     )
 
 
@@ -319,4 +318,4 @@ def _at_times(occasion: Occasion, phrase: str, times: tuple[Time, ...]) -> Occas
     """An occasion at the times named: talks and decisions have a time, what is open or so now was said at any."""
     if not times or occasion.kinds not in ((), ("decision",)):
         return occasion
-    return replace(occasion, name=f"{'decisions' if occasion.kinds else 'sessions'} of: {phrase}", times=times)
+    return occasion._replace(name=f"{'decisions' if occasion.kinds else 'sessions'} of: {phrase}", times=times)

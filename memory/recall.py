@@ -6,7 +6,6 @@ then drops what fails the gate, since a ranking always has a first and cannot te
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -54,7 +53,7 @@ def find(
 
     `mode` is words, vectors or both; without `nearest` (no index) words answer alone. `at` is when it is asked.
     """
-    limit = BY_VECTORS if replace(scope, past=False) == Scope() else BY_VECTORS_SCOPED
+    limit = BY_VECTORS if scope._replace(past=False) == Scope() else BY_VECTORS_SCOPED
     near = nearest(question, limit) if nearest and mode != "words" else ()  # at it while words are searched
     bm25 = words.search(store, question, BY_WORDS, scope) if mode != "vectors" else {}
     there = entries(store, bm25, scope)
@@ -227,7 +226,7 @@ def fill(
             used += line.tokens
             shares[session] += 1
             place = {"place": len(hits) + 1, "tokens": line.tokens, "used": used, "of": budget}
-            hits.append(replace(line, why={**line.why, **more(one.key), "budget": place}))
+            hits.append(line._replace(why={**line.why, **more(one.key), "budget": place}))
     return tuple(hits), crowded
 
 
@@ -257,7 +256,7 @@ def shown(store: Store, one: Candidate, terms: Sequence[str], count: Callable[[s
     """A candidate as a prompt shows it."""
     whole = hit(store, one)
     text, tokens = passages.line(one.entry, whole.at, terms, count, noted(one))
-    return replace(whole, text=text, tokens=tokens)
+    return whole._replace(text=text, tokens=tokens)
 
 
 def hit(store: Store, one: Candidate) -> Hit:

@@ -358,7 +358,7 @@ def _found(row: dict[str, Any], told: dict[str, Any]) -> Found:
 
 
 def _as_receipt(row: dict[str, Any]) -> Receipt:
-    outcome = {name: row.pop(name) for name in Outcome.__dataclass_fields__}
+    outcome = {name: row.pop(name) for name in Outcome._fields}
     given = {"at": from_text(row["at"]), "request": json.loads(row["request"])}
     return Receipt(**row | given, outcome=None if outcome["ms"] is None else Outcome(**outcome))
 

@@ -5,7 +5,6 @@ Scores are added and not ranks, since a weak arm would drag ranks down. What eac
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date
 from math import log
 
@@ -37,24 +36,22 @@ from memory.ranking import (
 )
 
 
-@dataclass(slots=True, eq=False)
 class Candidate:
     """An entry that may answer: the raw scores of both arms (0: not found by that arm) and the parts of its score.
 
     `arms` is what words and meaning give together; the parts are filled in step by step.
     """
 
-    entry: Entry
-    bm25: float = 0.0
-    cosine: float = 0.0
-    parts: dict[str, float] = field(default_factory=dict)
-    arms: float = 0.0
-    later: tuple[int, str, str] | None = None  # of a message: what changed what it says; see `succession.Later`
+    __slots__ = ("arms", "bm25", "cosine", "entry", "key", "later", "parts")
 
-    @property
-    def key(self) -> Key:
-        """What names it among all candidates."""
-        return self.entry.key
+    def __init__(
+        self, entry: Entry, bm25: float = 0.0, cosine: float = 0.0, parts: dict[str, float] | None = None
+    ) -> None:
+        self.entry, self.bm25, self.cosine = entry, bm25, cosine
+        self.key: Key = entry.key  # what names it among all candidates
+        self.parts = parts or {}
+        self.arms = 0.0
+        self.later: tuple[int, str, str] | None = None  # of a message: what changed what it says: `succession.Later`
 
     @property
     def score(self) -> float:

@@ -5,7 +5,6 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -117,7 +116,7 @@ class LiveSession:
             self._forget_secrets()
         stored = self._store.add(message, self._count)
         self._store.masking.tell()
-        seen = replace(message, seq=stored.seq) if stored.masked else stored
+        seen = message._replace(seq=stored.seq) if stored.masked else stored
         self._show(stored, seen)
         return stored
 
@@ -215,7 +214,7 @@ class LiveSession:
         if other.system:
             self.open_with(other.system.content, other._notes.get(other.system.id, ()))
         for message in other.transcript[other._place_of_first() :]:
-            copy = replace(message, id=new_message_id(), session_id=self.id, seq=0)
+            copy = message._replace(id=new_message_id(), session_id=self.id, seq=0)
             if message.seq:
                 self.remember(copy)
             else:

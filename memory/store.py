@@ -8,7 +8,6 @@ import contextlib
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -86,7 +85,7 @@ def rewritten(before: Sequence[Fact], facts: Sequence[Fact]) -> list[Fact]:
     handled = [fact for fact in before if fact.handled or fact.pinned]
     earlier = {same(fact.text): fact for fact in before}
     return [
-        replace(fact, retired_by=old.retired_by, until=old.until, same_as=old.same_as)
+        fact._replace(retired_by=old.retired_by, until=old.until, same_as=old.same_as)
         if (old := earlier.get(same(fact.text)))
         else fact
         for fact in facts
@@ -319,7 +318,7 @@ class Store:
         """
         kept = self.masking.message(message)
         if kept is not message and count:
-            kept = replace(kept, tokens=count(kept))
+            kept = kept._replace(tokens=count(kept))
         with self.writing() as db:
             if self.session(message.session_id) is None:
                 raise StoreError(f"{message.session_id} was forgotten meanwhile.", "Begin another conversation.")
@@ -342,7 +341,7 @@ class Store:
         rows = self.rows("SELECT * FROM secrets WHERE message = ?", [message.seq]) if message.masked else []
         if not rows:
             return message
-        return replace(message, content=rows[0]["content"], tool_calls=as_calls(rows[0]["tool_calls"]), masked=0)
+        return message._replace(content=rows[0]["content"], tool_calls=as_calls(rows[0]["tool_calls"]), masked=0)
 
     def transcript(self, session_id: str) -> list[Message]:
         """All messages of a session, in order."""

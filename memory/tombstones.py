@@ -7,7 +7,7 @@ was said before they were forgotten: what their owner says anew is new.
 import hashlib
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -108,4 +108,4 @@ class Tombstones:
 def without(facts: Sequence[Fact], gone: set[str]) -> list[Fact]:
     """Facts without the messages that are gone; one that rested on these alone goes with them."""
     kept = [(one, tuple(each for each in one.message_ids if each not in gone)) for one in facts]
-    return [replace(one, message_ids=left) for one, left in kept if left or not one.message_ids]
+    return [one._replace(message_ids=left) for one, left in kept if left or not one.message_ids]

@@ -7,7 +7,7 @@ the window and visibly; the transcript stays as it was.
 import json
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain, compress, pairwise
 
 from memory.errors import ContextTooSmall
@@ -152,11 +152,11 @@ def _with_calls(message: Message, calls: tuple[ToolCall, ...], count: Count) -> 
     """The assistant message with these calls alone, or nothing when neither a call nor a word is left."""
     if calls == message.tool_calls:
         return (message,)
-    return (_counted(replace(message, tool_calls=calls), count),) if calls or message.content else ()
+    return (_counted(message._replace(tool_calls=calls), count),) if calls or message.content else ()
 
 
 def _counted(message: Message, count: Count) -> Message:
-    return replace(message, tokens=count(message))
+    return message._replace(tokens=count(message))
 
 
 # The newest turn, too large alone.
@@ -286,16 +286,16 @@ def _middle_left_out(message: Message, kept: int) -> Message:
     head, tail = text[: (kept + 1) // 2], text[len(text) - kept // 2 :]
     left_out = message.tokens * (len(text) - kept) // len(text)
     parts = (head, f"[... about {left_out:,} tokens left out ...]", tail)
-    return replace(message, content="\n".join(part for part in parts if part))
+    return message._replace(content="\n".join(part for part in parts if part))
 
 
 def _arguments_left_out(message: Message, longest: int) -> Message:
     """The message with a note, itself valid JSON, in place of arguments longer than `longest` characters."""
     calls = tuple(
-        replace(call, arguments=_note(message, call)) if len(call.arguments) > longest else call
+        call._replace(arguments=_note(message, call)) if len(call.arguments) > longest else call
         for call in message.tool_calls
     )
-    return message if calls == message.tool_calls else replace(message, tool_calls=calls)
+    return message if calls == message.tool_calls else message._replace(tool_calls=calls)
 
 
 def _note(message: Message, call: ToolCall) -> str:

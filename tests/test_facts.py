@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -32,7 +31,7 @@ TEXTS = [f"The {word} house stands in Porto." for word in WORDS]
 
 def a_fact(text: str, session: str = "s1", **changed: Any) -> Fact:
     made = Fact(fact_id(session, text, ["m1"]), session, text, "fact", NOW, ("m1",), text, "user", tokens=8)
-    return replace(made, **changed)
+    return made._replace(**changed)
 
 
 def a_store(path: Path) -> Store:

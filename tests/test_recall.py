@@ -3,7 +3,6 @@
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -244,7 +243,7 @@ def changed_home(past: Past) -> None:
         past.store.set_state(session, "ended", at + hour)
     old, new = fact("Lives in Porto.", "s", "m1", retired_by="t/Lives in Faro."), fact("Lives in Faro.", "t", "m1")
     past.store.put_notes(Summary("s", "Home", "Lives in Porto.", may, "model", USER), [old])
-    past.store.put_notes(Summary("t", "Home", "Lives in Faro.", may + hour, "model", USER), [replace(new, at=may)])
+    past.store.put_notes(Summary("t", "Home", "Lives in Faro.", may + hour, "model", USER), [new._replace(at=may)])
 
 
 @pytest.mark.parametrize("mode", ["words", "vectors", "both"])

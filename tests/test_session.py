@@ -3,7 +3,6 @@
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -177,7 +176,7 @@ def test_to_end_twice_does_not_undo_what_came_after_the_first_end(memory: Memory
     memory.extract(session.id)
     session.end()
     again = memory.store.session(session.id)
-    assert first and again == replace(first, state="summarised", title=again.title if again else "")
+    assert first and again == first._replace(state="summarised", title=again.title if again else "")
 
 
 KILLED = """

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,6 +82,9 @@ messages = st.builds(
     tool_calls=st.lists(st.builds(ToolCall, texts, texts, texts), max_size=2).map(tuple),
     tool_call_id=st.none() | texts,
     tokens=st.integers(0, 10**6),
+    seq=st.just(0),
+    drawn_from=st.just(()),
+    masked=st.just(0),
 )
 
 
@@ -94,7 +96,7 @@ def test_messages_come_back_as_they_went_in(written: list[Message]) -> None:
         with store.writing():  # one transaction, so that the disk is waited for once
             store.start(Session("s1", AT))
             added = [store.add(one) for one in written]
-        assert [replace(one, seq=0) for one in added] == written
+        assert [one._replace(seq=0) for one in added] == written
         assert store.transcript("s1") == added
         assert store.messages(one.seq for one in added) == {one.seq: one for one in added}
         assert store.damage() == []

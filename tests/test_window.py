@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import pairwise
 
@@ -42,12 +42,12 @@ class Watched:
 def say(role: Role, content: str = "", answers: str | None = None, calls: Sequence[ToolCall] = ()) -> Message:
     """A message without an id, counted."""
     message = Message("", "s", role, content, NOON, ORIGINS[role], None, tuple(calls), answers)
-    return replace(message, tokens=cheap(message))
+    return message._replace(tokens=cheap(message))
 
 
 def note(content: str) -> Message:
     """A late note: what was recalled for the user message after it."""
-    return replace(say("system", content), origin=RECALLED)
+    return say("system", content)._replace(origin=RECALLED)
 
 
 def asks(*ids: str, arguments: str = "{}", content: str = "") -> Message:
@@ -55,7 +55,7 @@ def asks(*ids: str, arguments: str = "{}", content: str = "") -> Message:
 
 
 def numbered(messages: Sequence[Message]) -> list[Message]:
-    return [replace(message, id=f"m{number}", seq=number + 1) for number, message in enumerate(messages)]
+    return [message._replace(id=f"m{number}", seq=number + 1) for number, message in enumerate(messages)]
 
 
 def chat(turns: int, size: int = 80) -> list[Message]:
@@ -63,7 +63,7 @@ def chat(turns: int, size: int = 80) -> list[Message]:
     return numbered([say("user", "u" * size), say("assistant", "a" * size)] * turns)
 
 
-PROMPT = replace(say("system", "Be brief."), id="prompt")
+PROMPT = say("system", "Be brief.")._replace(id="prompt")
 
 
 def shown(transcript: Sequence[Message], room: int, first_kept: str | None = None) -> Window:
@@ -276,7 +276,7 @@ def assert_true_to(transcript: Sequence[Message], window: Window) -> None:
         if message.id not in window.shortened and message is not said:
             assert len(message.tool_calls) < len(said.tool_calls)
             assert set(message.tool_calls) <= set(said.tool_calls)
-            assert replace(message, tool_calls=said.tool_calls, tokens=said.tokens) == said
+            assert message._replace(tool_calls=said.tool_calls, tokens=said.tokens) == said
 
 
 def assert_shows_the_newest_question(transcript: Sequence[Message], window: Window) -> None:
@@ -376,8 +376,8 @@ def test_a_request_never_costs_more_than_the_model_can_read(
     encoding: str,
 ) -> None:
     count = counting(counters[encoding])
-    transcript = [replace(message, tokens=count(message)) for message in history]
-    system = replace(PROMPT, tokens=count(PROMPT))
+    transcript = [message._replace(tokens=count(message)) for message in history]
+    system = PROMPT._replace(tokens=count(PROMPT))
     beside = counters[encoding].tools(schemas) + REPLY_PRIMING
     try:
         window = fit(system, transcript, budget - beside, None, Watched(transcript, count))
@@ -395,6 +395,6 @@ def test_a_request_never_costs_more_than_the_model_can_read(
 def test_a_cut_uses_most_of_its_room(counters: Mapping[str, Counter], encoding: str) -> None:
     count = counting(counters[encoding])
     message = say("user", "The quick brown fox jumps over the lazy dog, 1234 times; it's fine.\n" * 400)
-    transcript = numbered([replace(message, tokens=count(message))])
+    transcript = numbered([message._replace(tokens=count(message))])
     window = fit(PROMPT, transcript, PROMPT.tokens + 1000, None, Watched(transcript, count))
     assert 920 <= window.tokens - PROMPT.tokens <= 1000

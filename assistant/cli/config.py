@@ -1,7 +1,6 @@
 """`assistant config`: show and change settings."""
 
 import os
-from dataclasses import fields
 from pathlib import Path
 
 import click
@@ -23,16 +22,12 @@ def list_() -> None:
     """Show every setting, its value and where that comes from."""
     settings, sources = settings_file.load()
     rows = [("home", str(settings.home), "ASSISTANT_HOME or default", "all of your data")]
-    for one in fields(settings):
-        if one.name in settings_file.NAMES:
-            text = shown(getattr(settings, one.name))
-            rows.append((one.name, text, sources.get(one.name, "default"), one.metadata["about"]))
-    for one in fields(settings):
-        if one.name in settings_file.SECRETS:
-            about = f"{one.metadata['about'].partition(';')[0]}: from the environment only, never shown"
-            rows.append(
-                (one.name, "set" if getattr(settings, one.name) else "", sources.get(one.name, "default"), about)
-            )
+    for name in settings_file.NAMES:
+        text = shown(getattr(settings, name))
+        rows.append((name, text, sources.get(name, "default"), settings_file.about(name)))
+    for name in settings_file.SECRETS:
+        about = f"{settings_file.about(name).partition(';')[0]}: from the environment only, never shown"
+        rows.append((name, "set" if getattr(settings, name) else "", sources.get(name, "default"), about))
     Output().table(["setting", "value", "from", "what it is"], rows)
 
 

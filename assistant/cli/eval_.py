@@ -5,7 +5,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +126,7 @@ def memory_of(app: App, output: Output, files: Sequence[CaseFile], mode: str) ->
         return
     with (
         tempfile.TemporaryDirectory(prefix="assistant-eval-") as folder,
-        closing(App(replace(app.settings, home=Path(folder)), app.say)) as built,
+        closing(App(app.settings._replace(home=Path(folder)), app.say)) as built,
     ):
         bad = [(file.path, one) for file in files if file.sessions for one in fill(built, output, file)]
         if told_bad(output, bad):

@@ -3,11 +3,10 @@
 import json
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
@@ -16,7 +15,7 @@ from assistant.cli.options import day, file_path, json_option, mode_option, open
 from assistant.cli.terminal import Output
 from memory.errors import BadInput, NothingFound
 from memory.manager import Recalled
-from memory.records import IMPORTED, Hit, HitKind, Scope
+from memory.records import IMPORTED, NOTHING, Hit, HitKind, Scope
 
 SCHEMA = "assistant.recall/1"
 HITS = 10
@@ -24,13 +23,12 @@ SHOWN_CHARACTERS = 300  # of one hit's text, for people; JSON has the whole
 CHANGE_CHARACTERS = 120  # of what is said of a change
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(NamedTuple):
     """One question; `at` is its "now", `given` comes back in the answer: its id, if it has one."""
 
     text: str
     at: datetime | None = None
-    given: Mapping[str, Any] = field(default_factory=dict)
+    given: Mapping[str, Any] = NOTHING
 
 
 @click.command()
@@ -92,7 +90,7 @@ def ask(app: App, query: Query, scope: Scope, limit: int | None, mode: str, inje
     """One recall, for the owner or as for a prompt."""
     if inject:
         recalled = app.memory.recall_for_prompt(query.text, app.recall_budget(), scope, mode, at=query.at)
-        return replace(recalled, hits=recalled.hits[:limit])
+        return recalled._replace(hits=recalled.hits[:limit])
     return app.memory.recall(query.text, scope, limit or HITS, mode, query.at)
 
 
@@ -131,7 +129,7 @@ def answer(query: Query, recalled: Recalled, took_ms: float, explain: bool) -> d
     hits = [hit_object(rank, hit) for rank, hit in enumerate(recalled.hits, 1)]
     found = {"schema": SCHEMA, **query.given, "query": query.text, "took_ms": round(took_ms, 3), "hits": hits}
     if explain and recalled.gate:
-        found |= {"gate": dict(recalled.gate), "cut": [asdict(one) for one in recalled.cut]}
+        found |= {"gate": dict(recalled.gate), "cut": [one._asdict() for one in recalled.cut]}
     return found
 
 

@@ -111,7 +111,7 @@ def step_object(step: Step) -> dict[str, Any]:
         "model": receipt.model,
         "bytes": receipt.bytes,
         "sha256": receipt.sha256,
-        "outcome": receipt.outcome and asdict(receipt.outcome),
+        "outcome": receipt.outcome and receipt.outcome._asdict(),
         "usd": receipt.usd,
         "said": step.said,
         "calls": [call_object(call) for call in step.calls],

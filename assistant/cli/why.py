@@ -158,7 +158,7 @@ def call_object(call: Receipt) -> dict[str, Any]:
         "model": call.model,
         "bytes": call.bytes,
         "sha256": call.sha256,
-        "outcome": call.outcome and asdict(call.outcome),
+        "outcome": call.outcome and call.outcome._asdict(),
     }
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import BinaryIO
 
 from memory.records import Fact, Message, Session, Summary
@@ -42,7 +42,7 @@ def drawn(messages: Sequence[Message], told: Sequence[Sequence[str] | None]) -> 
         if message.role == "tool":
             read[_tool(message)] = None
         mine = message.role == "assistant"
-        yield replace(message, drawn_from=tuple(read if names is None else names)) if mine else message
+        yield message._replace(drawn_from=tuple(read if names is None else names)) if mine else message
 
 
 def _tool(message: Message) -> str:

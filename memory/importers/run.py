@@ -130,15 +130,15 @@ def _batches(
 def _counted(one: Conversation, counter: Counter, masking: Masking) -> Conversation:
     """The conversation as it is stored: masked, with its tokens counted."""
     messages = [
-        replace(message, tokens=counter.message(message.role, message.content, message.name, message.tool_calls))
+        message._replace(tokens=counter.message(message.role, message.content, message.name, message.tool_calls))
         for message in map(masking.message, one.messages)
     ]
-    facts = [replace(fact, tokens=counter.text(fact.text)) for fact in one.facts]
+    facts = [fact._replace(tokens=counter.text(fact.text)) for fact in one.facts]
     return replace(one, messages=tuple(messages), summary=_counted_summary(one.summary, counter), facts=tuple(facts))
 
 
 def _counted_summary(summary: Summary | None, counter: Counter) -> Summary | None:
-    return summary and replace(summary, tokens=counter.text(f"{summary.title}: {summary.gist}"))
+    return summary and summary._replace(tokens=counter.text(f"{summary.title}: {summary.gist}"))
 
 
 def _remembered(graves: Tombstones, one: Conversation) -> tuple[Conversation | None, int]:
@@ -156,7 +156,7 @@ def _remembered(graves: Tombstones, one: Conversation) -> tuple[Conversation | N
         return one, 0
     if not messages:
         return None, left_out
-    session = replace(one.session, title="", state="ended")
+    session = one.session._replace(title="", state="ended")
     return replace(one, session=session, messages=messages, facts=facts, summary=None), left_out
 
 
@@ -186,7 +186,7 @@ def _own_ids(store: Store, facts: Sequence[Fact]) -> Sequence[Fact]:
         if store.rows("SELECT 1 FROM facts WHERE id = ? AND session_id <> ?", [fact.id, fact.session_id])
     }
     return [
-        replace(fact, id=fact_id(fact.session_id, fact.text, fact.message_ids)) if fact.id in taken else fact
+        fact._replace(id=fact_id(fact.session_id, fact.text, fact.message_ids)) if fact.id in taken else fact
         for fact in facts
     ]
 

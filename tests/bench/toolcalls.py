@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterable
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -113,8 +113,8 @@ def main() -> None:
         for name, text in FILES.items():
             (files / name).write_text(text, encoding="utf-8")
         chosen, _ = load({"model": given.model, "tool_calls": given.calls})
-        settings = replace(
-            chosen, home=home, folders=(str(files),), recall_tokens=0, models_dir=str(chosen.weights), max_steps=6
+        settings = chosen._replace(
+            home=home, folders=(str(files),), recall_tokens=0, models_dir=str(chosen.weights), max_steps=6
         )
         with closing((App if given.all else ThreeTools)(settings, print)) as app:
             right = sum(asked(app, case) for case in CASES)
