@@ -337,7 +337,9 @@ class App:
 
         chosen = self.settings
         limits = Limits(chosen.session_steps, chosen.session_tokens, chosen.session_seconds, chosen.session_usd)
-        return Meter("session", limits, self.prices, spent=memory.receipts.spent("session_id", session_id))
+        return Meter(
+            "session", limits, self.prices, spent=memory.receipts.spent("session_id", session_id), all_steps=True
+        )
 
     def turn_meter(self, above: "Meter", turn: int = 0, planned: bool = False) -> "Meter":
         """Counts what a turn spends, as its session does; of a paused one (its `seq`) from its steps so far on."""

@@ -12,6 +12,8 @@ from assistant.policy import Policy, Verdict
 from memory.records import ToolCall
 from tools.toolbox import Prepared
 
+DENIED = "denied by its owner"  # and a colon with what was said to it
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -139,7 +141,7 @@ def by_owner(allowed: bool, reason: str = "") -> Decision:
     if allowed:
         return Decision(True, "approved")
     because = f": {reason}" if reason else ""
-    return Decision(False, f"denied by its owner{because}", f"Not run: the user said no to this call{because or '.'}")
+    return Decision(False, f"{DENIED}{because}", f"Not run: the user said no to this call{because or '.'}")
 
 
 class Desk:

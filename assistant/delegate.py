@@ -29,7 +29,7 @@ from memory.manager import MemoryManager
 from memory.records import ASSISTANT, SYSTEM, Message
 from memory.session import MessageMaker, now
 from memory.window import Window, fit
-from tools.tool import Outside, Tool, tool
+from tools.tool import Outside, OutsideError, Tool, tool
 from tools.toolbox import Toolbox
 
 if TYPE_CHECKING:
@@ -94,8 +94,10 @@ class Helpers:
 
     def _number(self, turn: int) -> int:
         with self._lock:
-            self._begun = self._begun + 1 if turn == self._turn else 1
-            self._turn = turn
+            if turn != self._turn:  # a new one, or one that was paused, maybe in another process
+                with closing(self._app.another_memory()) as memory:
+                    self._turn, self._begun = turn, memory.receipts.helpers_of(turn)
+            self._begun += 1
             if self._begun > MOST:
                 raise ValueError(f"no more than {MOST} helpers work in one turn")
             return self._begun
@@ -106,7 +108,8 @@ class Helpers:
             try:
                 text = helper.answer(task)
             except Failure as error:
-                raise ValueError(f"helper {number} failed: {error.message} {helper.cost()}") from error
+                told = f"helper {number} failed: {error.message} {helper.cost()}"
+                raise (OutsideError if helper.outside else ValueError)(told) from error
         told = f"{text}\n\n({helper.cost()})"
         return Outside(told) if helper.outside else told
 
@@ -153,7 +156,7 @@ class _Helper:
         """What it took, in words."""
         spent = self._meter.spent
         usd = "price unknown" if spent.usd is None else f"{spent.usd:.4f} USD"
-        return f"helper {self.number}: {spent.steps} steps, {spent.tokens:,} tokens, {usd}"
+        return f"helper {self.number}: {spent.steps} step{'s' * (spent.steps != 1)}, {spent.tokens:,} tokens, {usd}"
 
     def _share(self) -> Limits:
         """As many steps as a turn, and of what is left an equal share for each helper and their parent."""

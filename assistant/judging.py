@@ -102,4 +102,4 @@ def _of_files(expected: Mapping[str, str | None], found: Mapping[str, str]) -> I
     for name, text in expected.items():
         if found.get(name) != text:
             there = f"holds {quoted(found[name])!r}" if name in found else "is not there"
-            yield f"the file {name} {there}; expected {'none' if text is None else repr(quoted(text))}"
+            yield f"the file {quoted(name)} {there}; expected {'none' if text is None else repr(quoted(text))}"

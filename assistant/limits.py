@@ -42,8 +42,9 @@ class Room:
 class Meter:
     """Counts what is spent, and says what is left. Threads may share it.
 
-    `name` says whose limits these are: "turn", "session"; with `own_steps` its steps are none of those above. `spent`
-    is what was spent before, in another process. The clock runs from `begin()` to `stop()`.
+    `name` says whose limits these are: "turn", "session"; with `own_steps` (a helper) its steps are none of those
+    above, but where these count `all_steps`. `spent` is what was spent before, in another process. The clock runs from
+    `begin()` to `stop()`.
     """
 
     def __init__(
@@ -55,8 +56,9 @@ class Meter:
         spent: Spent = Spent(),
         clock: Callable[[], float] = time.monotonic,
         own_steps: bool = False,
+        all_steps: bool = False,
     ) -> None:
-        self._own_steps = own_steps
+        self._own_steps, self._all_steps = own_steps, all_steps
         self.name, self.limits, self._prices, self._above, self._clock = name, limits, prices, above, clock
         self._spent, self._lock = spent, threading.Lock()
         self._began: float | None = None
@@ -72,8 +74,9 @@ class Meter:
         with self._lock:
             self._spent, self._began = self.spent, None
 
-    def charge(self, usage: Usage, steps: int = 1) -> None:
-        """Count one call of the model. What was a step of a helper is none of the turn's."""
+    def charge(self, usage: Usage, by_helper: bool = False) -> None:
+        """Count one call of the model. A helper's is a step of its own and of the session, and none of the turn's."""
+        steps = int(self._all_steps or not by_helper)
         with self._lock:
             before, price = self._spent, cost(self._prices, usage.prompt, usage.cached, usage.completion)
             self._spent = before._replace(
@@ -82,7 +85,7 @@ class Meter:
                 usd=None if before.usd is None or price is None else before.usd + price,
             )
         if self._above:
-            self._above.charge(usage, 0 if self._own_steps else steps)
+            self._above.charge(usage, by_helper or self._own_steps)
 
     @property
     def spent(self) -> Spent:

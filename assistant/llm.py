@@ -180,6 +180,8 @@ class Endpoint:
             fault = Fault("broken" if draft.has_choice else "empty")
         except FaultError as error:
             fault = error.fault
+            if draft.is_worth_keeping:
+                log.warning("%s: the answer broke off: %s %s", self.host, fault.kind, fault.told)
         return None if draft.is_worth_keeping else fault
 
     def _pause(self, fault: Fault, draft: Draft, request: Request, watch: Watch) -> None:

@@ -26,7 +26,7 @@ SILENT = -1  # llama.cpp's log level below which it writes nothing
 ANSWER_TIMEOUT_S = 30.0
 
 INSTALL = "Run: pip install 'assistant[local]'"
-FETCH_AGAIN = "Check it with `assistant doctor`, or fetch it again with `assistant models pull`."
+FETCH_AGAIN = "Fetch it again with `assistant models pull NAME`, or your own file with `assistant models add FILE`."
 
 
 @dataclass

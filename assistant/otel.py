@@ -20,6 +20,7 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.trace import SpanKind, Status, StatusCode, set_span_in_context
 
+from assistant.approval import DENIED
 from assistant.tracing import Call, Helper, Step, Trace
 from assistant.wire import well_formed
 from memory.usage import Usage, of_receipts
@@ -143,11 +144,16 @@ class _Spans:
             "gen_ai.tool.name": call.name,
             "gen_ai.tool.type": "function",
             "gen_ai.tool.call.id": call.id,
-            "assistant.decision": call.decision or None,
+            "assistant.decision": self._decision(call),
             **self._words({"gen_ai.tool.call.arguments": call.arguments, "gen_ai.tool.call.result": call.result}),
         }
         error = "" if call.ok else "tool_error" if call.ok is False else "unfinished"
         self._span(f"execute_tool {call.name}", parent, began, began + took, attributes, error)
+
+    def _decision(self, call: Call) -> str | None:
+        """Who let it run; its owner's words for a no are words, too."""
+        reason = _reason(call.decision) if self._requests is None else ""
+        return call.decision.removesuffix(reason) or None
 
     def _helper(self, helper: Helper, parent: Context) -> None:
         usage = of_receipts(step.receipt for step in helper.steps)
@@ -190,6 +196,12 @@ class _Spans:
             span.set_status(Status(StatusCode.ERROR, told if told and self._requests is not None else None))
         span.end(_nanoseconds(ended))
         return set_span_in_context(span, parent)
+
+
+def _reason(decision: str) -> str:
+    """What its owner said to a no, with the colon before it."""
+    head, colon, reason = decision.partition(":")
+    return colon + reason if head == DENIED else ""
 
 
 def _error(step: Step) -> str:

@@ -112,7 +112,9 @@ class Planning:
     def _again(self, place: int) -> Generator[Event, None, None]:
         """Have the steps that are left planned anew after one has failed."""
         said = yield from self._propose(prompt.plan_again(plans.lines(self._steps), place + 1))
-        self._steps = plans.replanned(self._steps, plans.read(said))
+        new = plans.read(said)
+        if new or plans.is_none(said):  # else no plan can be read in it, and the steps that are left stay
+            self._steps = plans.replanned(self._steps, new)
         self._plan = replace(self._plan, replanned=self._plan.replanned + 1)
 
     def _put(self, state: PlanState) -> None:

@@ -9,6 +9,7 @@ from typing import Literal
 State = Literal["open", "done", "failed"]
 
 MOST_STEPS = 12
+NONE = "NONE"  # what a model is asked to say where nothing is left to do
 RESULT_CHARACTERS = 400  # of a step's result, as the plan keeps it; the whole is in the transcript
 
 _NUMBERED = re.compile(r"^[ \t]*(?:[-*][ \t]+)?(?:step[ \t]+)?(\d{1,2})[ \t]*[.):][ \t]+(\S.*)$", re.I | re.M)
@@ -32,6 +33,11 @@ def read(text: str) -> Steps:
     """The numbered lines of a text as open steps; none where it has none."""
     found = [" ".join(match[2].strip(" *").split()) for match in _NUMBERED.finditer(text)]
     return tuple(Step(one) for one in found[:MOST_STEPS])
+
+
+def is_none(text: str) -> bool:
+    """Whether a text says that no step is left, as it was asked to."""
+    return text.strip(" \t\n.*\"'`").upper() == NONE
 
 
 def lines(steps: Sequence[Step]) -> str:

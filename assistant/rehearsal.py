@@ -14,6 +14,7 @@ from assistant.approval import Answer
 from assistant.chat import Chat
 from assistant.errors import LimitReached, ModelError
 from assistant.llm import Cancelled, Endpoint, Sending
+from assistant.models import Prices
 from assistant.reply import Delta, Reply
 from assistant.settings import Settings
 from assistant.trajectories import Call, Case, Outcome, Said
@@ -75,6 +76,11 @@ class ScriptedApp(App):
         return Choice(SCRIPTED, replace(self._info(SCRIPTED), context_tokens=window), embedded=False)
 
     @property
+    def prices(self) -> Prices:
+        """A script costs nothing."""
+        return Prices(0.0, None, 0.0, None, "", "a script")
+
+    @property
     def endpoint(self) -> Endpoint:
         """The script, which answers at once."""
         return self._script
@@ -102,6 +108,7 @@ def _own(case: Case, settings: Settings, home: Path, folder: Path) -> Settings:
     chosen: dict[str, Any] = {
         "home": home,
         "models_dir": str(settings.weights),
+        "otlp_endpoint": "",  # a rehearsal is no conversation of the owner's
         "folders": (str(folder),) if has_files else (),
         **case.limits,
     }

@@ -71,6 +71,7 @@ class Draft:
     cut: str = "broken"
     finish: str | None = None
     usage: Usage | None = None
+    spent: Usage | None = None  # by attempts that broke before anything of use came, where the endpoint told
     has_choice: bool = False
     advanced: int = 0
     _text: list[str] = field(default_factory=list)
@@ -87,7 +88,15 @@ class Draft:
         """Forget what came: the request is sent once more."""
         self._text, self._reasoning, self._calls = [], [], CallAssembly()
         self._splitter, self.has_choice = ThoughtSplitter(), False
+        self.spent, self.usage = self._whole_usage() or self.spent, None
         self.retries += 1
+
+    def _whole_usage(self) -> Usage | None:
+        """What this attempt and those before it took; None where this one told nothing."""
+        now, before = self.usage, self.spent
+        if not (now and before):
+            return now
+        return Usage(before.prompt + now.prompt, before.completion + now.completion, before.cached + now.cached)
 
     def take(self, chunk: Mapping[str, Any]) -> Iterator[Delta]:
         """Add a chunk of a stream, or a whole answer; give the pieces of text it brings."""
@@ -139,11 +148,12 @@ class Draft:
         """The reply as far as it came; without the endpoint's word for its end it was cut."""
         calls = self._calls.whole() if self.finish else ()
         finish = self.finish or self.cut
-        return Reply("".join(self._text), calls, finish, self.usage, self.model, "".join(self._reasoning))
+        return Reply("".join(self._text), calls, finish, self._whole_usage(), self.model, "".join(self._reasoning))
 
     def outcome(self, ms: int) -> Outcome:
         """How the call ended, after so many milliseconds."""
-        usage = (self.usage.prompt, self.usage.completion, self.usage.cached) if self.usage else ()
+        whole = self._whole_usage()
+        usage = (whole.prompt, whole.completion, whole.cached) if whole else ()
         if self.stopped is None:
             return Outcome(ms, self.finish or self.cut, "", self.retries, *usage)
         if isinstance(self.stopped, Interrupted | KeyboardInterrupt | GeneratorExit):
@@ -171,11 +181,13 @@ def _usage(told: object) -> Usage | None:
         return None
     details = told.get("prompt_tokens_details")
     cached = _count(details.get("cached_tokens")) if isinstance(details, Mapping) else None
-    return Usage(prompt or 0, completion or 0, cached or 0)
+    return Usage(prompt or 0, completion or 0, min(cached or 0, prompt or 0))
 
 
 def _count(given: object) -> int | None:
-    return int(given) if isinstance(given, int | float) and 0 <= given < 2**53 else None
+    if isinstance(given, bool) or not isinstance(given, int | float):
+        return None
+    return int(given) if 0 <= given < 2**53 else None
 
 
 def _text(given: object) -> str:

@@ -46,11 +46,11 @@ class Settings(NamedTuple):
     tool_calls: Annotated[str, "how tools are offered: auto, or schema where the model writes no calls by itself"] = (
         "auto"
     )
-    max_steps: Annotated[int, "model calls in one turn"] = 10
+    max_steps: Annotated[int, "model calls in one turn; a helper has as many of its own"] = 10
     max_tokens: Annotated[int, "tokens of one turn, prompts and replies; 0: no limit"] = 0
     max_seconds: Annotated[float, "how long one turn may take; 0: no limit"] = 0.0
     max_usd: Annotated[float, "what one turn may cost, in USD; 0: no limit"] = 0.0
-    session_steps: Annotated[int, "model calls in one session; 0: no limit"] = 0
+    session_steps: Annotated[int, "model calls in one session, helpers' too; 0: no limit"] = 0
     session_tokens: Annotated[int, "tokens of one session, notes included; 0: no limit"] = 0
     session_seconds: Annotated[float, "how long a session's turns may take in sum"] = 0.0
     session_usd: Annotated[float, "what one session may cost, in USD; 0: no limit"] = 0.0

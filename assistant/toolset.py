@@ -51,7 +51,8 @@ def _inside(app: "App", session: Session | None) -> Iterator[Tool]:
     chosen = app.settings
     folders = [Path(folder).expanduser() for folder in chosen.folders]
     # What rules over the tools is out of their reach.
-    closed = [chosen.home, *(Path(each).expanduser() for each in chosen.own_tools)]
+    # Not the base home of a profile either, nor the others in it.
+    closed = [chosen.base or chosen.home, chosen.home, *(Path(each).expanduser() for each in chosen.own_tools)]
     yield from (calculator_tool(), clock_tool())
     yield from reading_tools(folders, closed=closed)
     if session:

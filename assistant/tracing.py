@@ -7,6 +7,7 @@ belong to no turn, are read the same way.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Literal
 
 from memory.deltas import LOST
@@ -176,7 +177,7 @@ class _Tree:
         for row in rows:
             yield self._ended(row, asked.pop(row.call_id, None))
         for call in asked.values():
-            yield self._open(call)
+            yield self._open(call, receipt.answer or 0)
 
     def _ended(self, row: CallRow, asked: ToolCall | None) -> Call:
         arguments = row.arguments if row.arguments is not None else asked.arguments if asked else LOST
@@ -185,8 +186,13 @@ class _Tree:
         at = result.at if result else None
         return Call(row.call_id, row.name, arguments, row.ok, text, row.decision, row.outside, row.ms, at)
 
-    def _open(self, call: ToolCall) -> Call:
-        """A call without a row: it waits for its owner, or the process ended before anything came of it."""
-        result = next((one for one in self._messages.values() if one.tool_call_id == call.id), None)
+    def _open(self, call: ToolCall, said: int) -> Call:
+        """A call without a row: it waits for its owner, or the process ended before anything came of it.
+
+        Some endpoints give their calls the same ids in each step: its result stands right behind what was `said`.
+        """
+        behind = (self._messages[seq] for seq in sorted(self._messages) if seq > said)
+        results = takewhile(lambda one: one.role == "tool", behind)
+        result = next((one for one in results if one.tool_call_id == call.id), None)
         decision = "interrupted" if result else "waiting" if call.id in self._waiting else ""
         return Call(call.id, call.name, call.arguments, None, result.content if result else None, decision)

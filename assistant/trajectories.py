@@ -85,6 +85,9 @@ class Outcome:
     unasked: int = 0
 
 
+DEPTH = 100  # of lists and objects in a case
+
+
 def read(path: Path) -> tuple[list[Case], list[Bad]]:
     """The cases of a file of JSON lines, and the lines that are none. Raises BadInput for what cannot be read."""
     try:
@@ -132,9 +135,19 @@ def case_of(value: object) -> Case:
 
 def _json(line: str) -> object:
     try:
-        return json.loads(line)
+        found = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise Refused(f"not JSON: {error}") from error
+    _check_depth(found, DEPTH)
+    return found
+
+
+def _check_depth(value: object, left: int) -> None:
+    """What is compared is gone through level by level, so there may not be many."""
+    if not left:
+        raise Refused(f"it is nested more than {DEPTH} deep")
+    for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _check_depth(each, left - 1)
 
 
 def _answer(value: object, where: str) -> Said:
@@ -197,7 +210,7 @@ def _limits(fields: "_Fields") -> Mapping[str, float]:
         if value is not None:
             whole = name in ("steps", "tokens")
             fits = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
-            if not fits or not 0 < value < float("inf"):
+            if not fits or not 0 < value < 2**53:
                 raise Refused(f"limits.{name} is not a {'whole ' if whole else ''}number above 0")
             found[setting] = value if whole else float(value)
     fields.end()
@@ -259,7 +272,7 @@ class _Fields:
         found = _Fields(self.take(name, {}), f"{self._where}{name}").given
         for path in found:
             parts = PurePosixPath(path).parts
-            if not parts or path.startswith("/") or ".." in parts or "\0" in path:
+            if not parts or path.startswith("/") or ".." in parts or "\0" in path or str(PurePosixPath(path)) != path:
                 raise Refused(f"{self._where}{name} has {quoted(path)!r}, which is no file of a folder")
         return [(well_formed(path), text) for path, text in found.items()]
 

@@ -257,12 +257,18 @@ class Receipts:
         return [_as_receipt(dict(row)) for row in self._store.rows(sql, [session_id])]
 
     def spent(self, column: Literal["session_id", "turn"], value: object) -> Spent:
-        """What the calls of a session or a turn took, helpers and notes included, which count as no steps."""
-        sql = f"""SELECT count(CASE WHEN purpose = 'turn' THEN 1 END),
+        """What the calls of a session or a turn took, helpers and notes included. Steps are those of its turns, of a
+        session also their helpers'."""
+        purposes = "'turn', 'helper'" if column == "session_id" else "'turn'"
+        sql = f"""SELECT count(CASE WHEN purpose IN ({purposes}) THEN 1 END),
                   coalesce(sum(prompt_tokens + completion_tokens), 0), coalesce(sum(ms), 0) / 1000.0,
                   CASE WHEN coalesce(sum({UNPRICED}), 0) = 0 THEN coalesce(sum(usd), 0) END
                   FROM receipts WHERE {column} = ? AND ms IS NOT NULL"""
         return Spent(*self._store.rows(sql, [value])[0])
+
+    def helpers_of(self, turn: int) -> int:
+        """The highest number of a turn's helpers; 0 where none has asked its model anything."""
+        return self._store.number("SELECT coalesce(max(helper), 0) FROM receipts WHERE turn = ?", [turn])
 
     def calls_of(self, receipt: int) -> list[CallRow]:
         """The calls of a step, in order."""

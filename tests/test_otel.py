@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from assistant.app import App
+from assistant.approval import Answer as OwnersAnswer
 from assistant.chat import Chat
 from assistant.errors import KeyRefused
 from assistant.telemetry import Telemetry
@@ -109,6 +110,14 @@ def test_no_word_leaves_but_where_the_setting_says_so(app: App, server: Scripted
     (said,) = json.loads(first["attributes"]["gen_ai.output.messages"])
     assert [part["type"] for part in said["parts"]] == ["text", "tool_call"]
     assert SECRET in call["attributes"]["gen_ai.tool.call.arguments"]
+
+
+def test_what_an_owner_says_to_a_no_stays(apps: Apps, server: ScriptedServer, collector: Collector) -> None:
+    app = apps(approve=("calculator=ask",))
+    server.enqueue(Answer(calls=(Call("calculator", '{"expression": "1"}'),)), "No then.")
+    turn = hear(app.chat(lambda _question: OwnersAnswer(False, reason=SECRET)), "How much?")
+    decisions = [one["attributes"].get("assistant.decision") for one in sent(app, collector, turn)]
+    assert decisions[2] == "denied by its owner" and all(SECRET.encode() not in body for body in collector.bodies)
 
 
 def test_a_failed_turn_has_its_kind_of_error_and_no_words_of_it(

@@ -153,6 +153,17 @@ def test_of_a_folder_each_file_is_read_but_hidden_ones_and_those_below(write: Wr
             'def current_time() -> str:\n    """Mine."""\n',
             ", line 1: there is a tool current_time already; this one is left",
         ),
+        (
+            'import typing\ndef f(x: typing.List) -> int:\n    """F."""\n',
+            "f(x) has the type typing.List; ",
+        ),
+        (
+            'import typing\ndef f(x: typing.Dict) -> int:\n    """F."""\n',
+            "f(x) has the type typing.Dict; ",
+        ),
+        ('def f(x: int = 10**5000) -> int:\n    """F."""\n', "f is no tool: "),
+        ('def f() -> int:\n    """F."""\nf.timeout_s = 10**400\n', "f is no tool: OverflowError: "),
+        ('def f() -> int:\n    """F."""\nf.__wrapped__ = f\n', "f is no tool: "),
         ("\0", "mine.py"),
         ("# -*- coding: nonsense -*-\n", ", line 1: "),
     ],
@@ -261,6 +272,14 @@ def test_an_entry_point_that_fails_is_told(package: Callable[[str, str], None]) 
         ("Tool('a', 'A.', None, print)", "the parameters of a need properties and required"),
         ("Tool('a', 'A.', {'properties': {'x': {'$ref': 'y'}}, 'required': []}, print)", "a(x) has a schema that tool"),
         ("Tool('a', 'A.', {'properties': {}, 'required': []}, print, frozenset({'harms'}))", "effects that are none: "),
+        (
+            "Tool('a', 'A.', {'properties': {}, 'required': []}, print, ['network'])",
+            "effects of a are no frozenset",
+        ),
+        (
+            "Tool('a', 'A.', {'properties': {}, 'required': []}, print, timeout_s='5')",
+            "limit of a is no number",
+        ),
     ],
 )
 def test_a_tool_that_a_package_made_by_hand_is_looked_at(

@@ -105,6 +105,18 @@ def test_a_step_that_fails_has_the_rest_planned_anew(app: App, server: ScriptedS
     assert row["replanned"] == 1
 
 
+def test_a_new_plan_that_cannot_be_read_leaves_the_steps_that_are_left(app: App, server: ScriptedServer) -> None:
+    server.enqueue(PLAN, "FAILED: no calculator.", "I would try something else.", "Done.", "The end.")
+    planned(Chat(app, agree=yes))
+    assert states(app) == ["done", "failed", "done"]
+
+
+def test_none_empties_what_is_left(app: App, server: ScriptedServer) -> None:
+    server.enqueue(PLAN, "FAILED: no calculator.", "**NONE.**", "The end.")
+    planned(Chat(app, agree=yes))
+    assert states(app) == ["done", "failed"]
+
+
 def test_plans_are_not_made_anew_for_ever(app: App, server: ScriptedServer) -> None:
     def answer(body: Any) -> str:
         told = last(body)

@@ -199,6 +199,8 @@ def test_an_unclosed_thought_is_no_answer() -> None:
         ([{"prompt_tokens": 9, "completion_tokens": None, "total_tokens": None}], Usage(9, 0, 0)),
         ([{"prompt_tokens": None, "completion_tokens": None}], None),
         ([{"prompt_tokens": 9.0, "prompt_tokens_details": {"cached_tokens": 8}, "x": 1}], Usage(9, 0, 8)),
+        ([{"prompt_tokens": 9, "prompt_tokens_details": {"cached_tokens": 100}}], Usage(9, 0, 9)),  # no more than all
+        ([{"prompt_tokens": True, "completion_tokens": False}], None),
         (["many", 5, [1]], None),
     ],
 )  # fmt: skip
@@ -207,6 +209,15 @@ def test_usage_is_the_last_that_was_told(told: list[Any], expected: Usage | None
     for usage in told:  # also beside choices
         list(draft.take({"choices": [{"delta": {"content": "x"}}], "usage": usage}))
     assert draft.reply().usage == expected
+
+
+def test_what_an_attempt_took_that_is_made_again_counts_where_the_last_tells_too() -> None:
+    draft = Draft("m")
+    list(draft.take({"usage": {"prompt_tokens": 9, "completion_tokens": 3}}))
+    draft.begin_again()
+    assert draft.reply().usage is None
+    list(draft.take({"usage": {"prompt_tokens": 9, "completion_tokens": 4}}))
+    assert draft.reply().usage == Usage(18, 7, 0)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """A command runs as it was shown, in time and within bounds, without secrets, and leaves nothing running."""
 
+import json
 import subprocess
 import sys
 import threading
@@ -10,6 +11,7 @@ import pytest
 
 from tests.commands import ROOT
 from tools.shell import HEAD_BYTES, TAIL_BYTES, clean_environment, shell_tool, stop_running
+from tools.toolbox import Prepared, Toolbox
 
 pytestmark = pytest.mark.skipif(not Path("/bin/sh").exists(), reason="this system has no /bin/sh")
 
@@ -94,6 +96,22 @@ def test_all_commands_that_run_can_be_stopped(tmp_path: Path) -> None:
     stop_running()
     running.join()
     assert texts == ["[ended by the signal SIGKILL]"]
+
+
+def test_a_call_that_is_given_up_ends_its_command_and_no_other(tmp_path: Path) -> None:
+    box = Toolbox([shell_tool(tmp_path)], len, 1000)
+    prepared = box.prepare("shell", json.dumps({"command": "echo $$ > pid.new; mv pid.new pid; sleep 1000"}))
+    assert isinstance(prepared, Prepared)
+    other = threading.Thread(target=lambda: ran(tmp_path, "sleep 1000"), daemon=True)
+    other.start()
+    result = box.begin(prepared, 1.0).wait()
+    process = int((tmp_path / "pid").read_text())
+    while is_alive(process):
+        other.join(0.01)
+    assert (result.ok, result.text) == (False, "shell was given up after 1 s, and stopped.")
+    assert other.is_alive()
+    stop_running()
+    other.join()
 
 
 def test_a_program_that_ends_leaves_no_command_behind(tmp_path: Path) -> None:

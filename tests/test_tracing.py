@@ -93,6 +93,19 @@ def test_what_was_sent_again_failed_or_was_cut_off_is_told(app: App, server: Scr
     assert [one.number for one in of_session(app.memory, trace.session)] == [1, 2, 3]
 
 
+def test_calls_that_have_the_same_id_in_each_step_have_their_own_results(app: App, server: ScriptedServer) -> None:
+    again = Answer(calls=(Call("calculator", '{"expression": "1+1"}', id=SUM.calls[0].id),))
+    server.enqueue(SUM, again)
+    chat = app.chat()
+    with closing(chat.turn("How much?")) as events:
+        for event in events:  # up to the second step's calls, none of which has run
+            if len(server.requests) == 2 and getattr(event, "role", "") == "assistant":
+                break
+        trace = last(app)
+        assert [call.result for step in trace.steps for call in step.calls] == ["42", None]
+        assert trace.steps[1].calls[0].decision == ""
+
+
 def test_an_interrupted_answer_is_kept_and_marked(app: App, server: ScriptedServer) -> None:
     server.enqueue(Answer("Once upon a time there was a king.", pause_s=0.005))
     events = app.chat().turn("Tell me a story.")

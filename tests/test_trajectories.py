@@ -104,6 +104,9 @@ def test_words_count_whatever_their_case_and_lines() -> None:
         ({"memory": [{"id": "s"}]}, "memory[0]: messages is not a list"),
         ({"files": {"../x": ""}}, "no file of a folder"),
         ({"files": {"/etc/x": ""}}, "no file of a folder"),
+        ({"files": {"./x": ""}}, "no file of a folder"),
+        ({"expect": {"files": {"a//x": None}}}, "no file of a folder"),
+        ({"limits": {"usd": 10**309}}, "limits.usd is not a number above 0"),
         ({"files": {"x": 1}}, "files['x'] is not text"),
         ({"files": {".": ""}}, "no file of a folder"),
         ({"approve": "yes"}, "not one of deny, allow"),
@@ -118,8 +121,9 @@ def test_what_has_no_sure_meaning_is_refused(changed: dict[str, Any], told: str)
 
 def test_lines_that_are_no_case_are_told_with_their_numbers(cli: Cli, tmp_path: Path) -> None:
     path = tmp_path / "cases.jsonl"
-    path.write_text('{"id": "a", "question": "b"}\n\n{\n[]\n{"id": "a", "question": "c"}\n', encoding="utf-8")
-    assert [bad.line for bad in read(path)[1]] == [3, 4, 5]
+    deep = '{"id": "d", "question": "b", "script": ' + "[" * 600 + "]" * 600 + "}\n"
+    path.write_text('{"id": "a", "question": "b"}\n\n{\n[]\n{"id": "a", "question": "c"}\n' + deep, encoding="utf-8")
+    assert [bad.line for bad in read(path)[1]] == [3, 4, 5, 6]
     ran = cli("eval", "--trajectories", str(path))
     assert (ran.code, ran.out) == (1, "")
     assert "line 3: not JSON" in ran.err and "line 5: the id 'a' is there already" in ran.err
@@ -243,5 +247,5 @@ def test_what_cannot_be_set_up_is_told_of_its_case_alone(cli: Cli, tmp_path: Pat
     )
     ran = cli("eval", "--trajectories", file)
     assert "wrong  clash: no calls (0 steps, 0.0 s)\n       The file a/b cannot be written" in ran.out
-    assert "The price of scripted is unknown" in ran.out and "right  odd" in ran.out
-    assert ran.out.endswith("3 cases: 1 right, 2 wrong.\n")
+    assert "right  money" in ran.out and "right  odd" in ran.out  # a script costs nothing
+    assert ran.out.endswith("3 cases: 2 right, 1 wrong.\n")

@@ -1,5 +1,6 @@
 """The tool that fetches pages: what a model gets to read."""
 
+import gzip
 import json
 
 import pytest
@@ -214,6 +215,12 @@ def test_an_error_without_words_is_told(web: WebServer, box: Toolbox) -> None:
 def test_a_page_that_is_not_whole_says_so(web: WebServer, box: Toolbox) -> None:
     web.pages["/"] = Page("The beginning of it", kind="text/plain", headers={"Content-Length": "1000"})
     assert "[... the page is not whole: the connection broke off ...]" in run(box, web.url).text
+
+
+@pytest.mark.parametrize("packed", [gzip.compress(b"The beginning. " * 9)[:-9], gzip.compress(b"One. ") * 2])
+def test_a_packed_page_that_is_not_whole_says_so(web: WebServer, box: Toolbox, packed: bytes) -> None:
+    web.pages["/"] = Page(packed, kind="text/plain", headers={"Content-Encoding": "gzip"})
+    assert "[... the page is not whole: what was packed is not whole ...]" in run(box, web.url).text
 
 
 @pytest.mark.parametrize("allow_own", [False, True])

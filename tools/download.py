@@ -251,7 +251,7 @@ def _size(headers: HTTPMessage) -> int | None:
 
 def _body(response: HTTPResponse) -> tuple[bytes, str]:
     """The body, unpacked, and why it is not whole. What came before a connection broke off is kept."""
-    unpack = _unpacker(response.headers.get("Content-Encoding", ""))
+    unpack, whole = _unpacker(response.headers.get("Content-Encoding", ""))
     parts: list[bytes] = []
     came = size = 0
     cut = ""
@@ -265,6 +265,8 @@ def _body(response: HTTPResponse) -> tuple[bytes, str]:
             cut = f"it is longer than {MAX_BYTES / 1024 / 1024:g} MiB"
         elif response.length:
             cut = "the connection broke off"
+        elif came and not whole():
+            cut = "what was packed is not whole"
     except TimeoutError:
         cut = "it did not come to its end in time"
     except (OSError, HTTPException, zlib.error):
@@ -274,13 +276,14 @@ def _body(response: HTTPResponse) -> tuple[bytes, str]:
     return b"".join(parts), cut
 
 
-def _unpacker(encoding: str) -> Callable[[bytes, int], bytes]:
-    """How blocks are unpacked: a block and the most bytes it may give -> what it gives."""
+def _unpacker(encoding: str) -> tuple[Callable[[bytes, int], bytes], Callable[[], bool]]:
+    """How blocks are unpacked, a block and the most bytes it may give -> what it gives; and whether that was all."""
     match encoding.strip().lower():
         case "" | "identity":
-            return lambda block, most: block[:most]
+            return lambda block, most: block[:most], lambda: True
         case "gzip" | "x-gzip":
-            return zlib.decompressobj(wbits=31).decompress
+            packed = zlib.decompressobj(wbits=31)
+            return packed.decompress, lambda: packed.eof and not packed.unused_data.strip(b"\0")
     raise ValueError(f"the page came packed as {encoding[:40]!r}, which was not asked for")
 
 

@@ -150,7 +150,10 @@ def _is_own(name: str, found: Any, module: ModuleType) -> bool:
 
 
 def _line(function: FunctionType) -> int:
-    plain = inspect.unwrap(function)
+    try:
+        plain = inspect.unwrap(function)
+    except ValueError:  # it wraps itself
+        plain = function
     return plain.__code__.co_firstlineno if isinstance(plain, FunctionType) else 0
 
 
@@ -196,8 +199,8 @@ def _offered(found: Any, where: str) -> _Given | _FaultError:
     if isinstance(found, Tool):
         try:
             return _Given(sound(found), where)
-        except TypeError as error:
-            return _FaultError(f"{where}: {error}.")
+        except Exception as error:  # noqa: BLE001  what a package gives may be of any shape
+            return _FaultError(f"{where}: {error if isinstance(error, TypeError) else _kind(error)}.")
     if not isinstance(found, FunctionType):
         return _FaultError(f"{where}: it gives {type(found).__name__}, where a function, a Tool or a list is wanted.")
     return _made(found, where, sys.modules.get(found.__module__))
@@ -213,8 +216,9 @@ def _made(function: FunctionType, where: str, module: ModuleType | None) -> _Giv
         effects = _effects(getattr(function, "effects", _table(module, "EFFECTS").get(name, EFFECTS)))
         timeout_s = _timeout(getattr(function, "timeout_s", _table(module, "TIMEOUTS").get(name)))
         return _Given(tool(function, effects, timeout_s=timeout_s), where)
-    except TypeError as error:
-        return _FaultError(f"{where}: {name} is no tool: {error}.")
+    except Exception as error:  # noqa: BLE001  types, defaults and what a function states are anybody's code
+        told = error if isinstance(error, TypeError) else _kind(error)
+        return _FaultError(f"{where}: {name} is no tool: {told}.")
 
 
 def _effects(stated: Any) -> frozenset[Effect]:

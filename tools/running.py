@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class Running(Generic[T]):
-    """Work that runs. `ms` are the milliseconds that it took, once it has a result.
+    """Work that runs, in the `thread` of this number. `ms` are the milliseconds that it took, once it has a result.
 
     Python cannot end a thread. One that hangs is left behind; being a daemon, it does not keep the program from ending.
     """
@@ -24,10 +24,11 @@ class Running(Generic[T]):
         """Begin `run`, which may not raise. `instead` makes the result of what hangs, or cannot be begun, from why."""
         self._instead, self._began, self._limit_s = instead, time.monotonic(), limit_s
         self._done: SimpleQueue[tuple[T, int]] = SimpleQueue()
-        self.ms = 0
+        self.ms = self.thread = 0
         work = threading.Thread(target=lambda: self._done.put((run(), self._ran_ms())), daemon=True, name="tool")
         try:
             work.start()
+            self.thread = work.ident or 0
         except RuntimeError as error:  # the system gives no more threads
             self._done.put((instead(f"was not run: {error}"), 0))
 

@@ -179,7 +179,7 @@ def _records(answer: Mapping[str, Any], *path: str) -> Iterator[Mapping[str, Any
     found: Any = answer
     for name in path:
         found = found.get(name) if isinstance(found, Mapping) else None
-    yield from (each for each in found or () if isinstance(each, Mapping))
+    yield from (each for each in (found if isinstance(found, list) else ()) if isinstance(each, Mapping))
 
 
 def _found(record: Mapping[str, Any], date: object, snippet: object) -> _Found:

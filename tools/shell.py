@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from tools import usual
@@ -28,7 +29,7 @@ _SECRET = re.compile(
 )
 _ADDRESS_WITH_PASSWORD = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
 
-_running: set[subprocess.Popen[bytes]] = set()
+_running: dict[int, subprocess.Popen[bytes]] = {}  # by the thread that waits for it
 _lock = threading.Lock()
 
 
@@ -54,7 +55,8 @@ def shell_tool(folder: Path, limit_s: float = LIMIT_S) -> Tool:
         return f"in {visible(str(place))}:\n{visible(_checked(command))}"
 
     # The tool's own limit comes first, so that what was printed until then is told.
-    return tool(shell, frozenset(EFFECTS), preview, timeout_s=limit_s + 4 * GRACE_S)
+    made = tool(shell, frozenset(EFFECTS), preview, timeout_s=limit_s + 4 * GRACE_S)
+    return replace(made, abandon=stop)
 
 
 def _checked(command: str) -> str:
@@ -87,7 +89,7 @@ def run(command: str, folder: Path, limit_s: float) -> str:
         umask=usual.umask,
     )
     with _lock:
-        _running.add(process)
+        _running[threading.get_ident()] = process
     output = _Output(process)
     try:
         in_time = output.follow(time.monotonic() + limit_s)
@@ -96,15 +98,23 @@ def run(command: str, folder: Path, limit_s: float) -> str:
     finally:
         process.stdout.close()  # type: ignore[union-attr]
         with _lock:
-            _running.discard(process)
+            del _running[threading.get_ident()]
     return "\n".join(filter(None, [_ending(process.returncode, None if in_time else limit_s), output.text()]))
+
+
+def stop(thread: int) -> None:
+    """Kill the command that this thread waits for: a turn whose time is up leaves none behind."""
+    with _lock:
+        process = _running.get(thread)
+    if process:
+        _signal(process, signal.SIGKILL)
 
 
 @atexit.register
 def stop_running() -> None:
     """Kill every command that still runs: an assistant that ends leaves none behind."""
     with _lock:
-        left = list(_running)
+        left = list(_running.values())
     for process in left:
         _signal(process, signal.SIGKILL)
 

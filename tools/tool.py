@@ -23,7 +23,8 @@ class Tool:
 
     `preview` is called with the same arguments as `run`, before its owner is asked: its text is what they say yes to,
     such as a diff. A ValueError of it refuses the call. Without one they see the arguments. `timeout_s` are the seconds
-    after which a call is given up; None: the toolbox's own.
+    after which a call is given up; None: the toolbox's own. `abandon` then ends what it began, from the number of the
+    thread that it ran in; without it that may go on.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Tool:
     effects: frozenset[Effect] = frozenset()
     preview: Callable[..., str] | None = None
     timeout_s: float | None = None
+    abandon: Callable[[int], None] | None = None
 
     @property
     def is_outside(self) -> bool:
@@ -55,6 +57,10 @@ class Outside(str):
         made = super().__new__(cls, text)
         made.whose = whose
         return made
+
+
+class OutsideError(ValueError):
+    """A tool's refusal whose words, or what led to it, may be foreign, where its effects do not tell so already."""
 
 
 def tool(
@@ -85,7 +91,11 @@ def sound(made: Tool) -> Tool:
     _check_name(made.name)
     if not isinstance(made.description, str) or not made.description.strip():
         raise TypeError(f"{made.name} has no description")
-    if strange := sorted(map(str, set(made.effects) - set(EFFECTS))):
+    if not isinstance(made.effects, frozenset):
+        raise TypeError(f"the effects of {made.name} are no frozenset")
+    if isinstance(made.timeout_s, bool) or not isinstance(made.timeout_s, int | float | None):
+        raise TypeError(f"the time limit of {made.name} is no number of seconds")
+    if strange := sorted(map(str, made.effects - set(EFFECTS))):
         raise TypeError(f"{made.name} has effects that are none: {', '.join(strange)}")
     match made.parameters:
         case {"properties": Mapping() as properties, "required": list()}:
@@ -189,9 +199,9 @@ def _schema(where: str, kind: Any) -> dict[str, Any]:
     origin, inner = get_origin(kind), get_args(kind)
     if isinstance(kind, type) and kind in _JSON_TYPES:
         return {"type": _JSON_TYPES[kind]}
-    if origin is list:
+    if origin is list and inner:
         return {"type": "array", "items": _schema(where, inner[0])}
-    if origin is dict and inner[0] is str:
+    if origin is dict and inner and inner[0] is str:
         return {"type": "object", "additionalProperties": _schema(where, inner[1])}
     if origin is Literal and len(kinds := {type(value) for value in inner}) == 1 and kinds <= set(_JSON_TYPES):
         return {"type": _JSON_TYPES[kinds.pop()], "enum": list(inner)}

@@ -14,7 +14,7 @@ from typing import Any
 
 from tools.arguments import RefusedError, checked, quoted, safe, similar
 from tools.running import Running, message
-from tools.tool import Outside, Tool
+from tools.tool import Outside, OutsideError, Tool
 
 log = logging.getLogger(__name__)
 
@@ -112,8 +112,17 @@ class Toolbox:
         Only what was shown is run. A ValueError is a tool's own word to the model; of any other exception its type is
         named too.
         """
-        called = prepared.tool
-        return Running(partial(self._run, prepared), min(timeout_s, self._limit_s(called)), self._instead(called))
+        called, instead = prepared.tool, self._instead(prepared.tool)
+        running: Running[ToolResult] | None = None
+
+        def given_up(why: str) -> ToolResult:
+            if called.abandon and running and running.thread:
+                called.abandon(running.thread)
+                why = f"{why.partition(';')[0]}, and stopped"
+            return instead(why)
+
+        running = Running(partial(self._run, prepared), min(timeout_s, self._limit_s(called)), given_up)
+        return running
 
     def _limit_s(self, called: Tool) -> float:
         return self._timeout_s if called.timeout_s is None else called.timeout_s
@@ -150,7 +159,8 @@ class Toolbox:
 
     def _failed(self, called: Tool, error: BaseException) -> ToolResult:
         log.debug("the tool %s failed", called.name, exc_info=True)
-        return self._result(f"{called.name} failed: {_reason(error)}", ok=False, outside=called.is_outside)
+        outside = called.is_outside or isinstance(error, OutsideError)
+        return self._result(f"{called.name} failed: {_reason(error)}", ok=False, outside=outside)
 
     def _result(self, text: str, ok: bool, outside: bool = False) -> ToolResult:
         return ToolResult(self._capped(text), ok, outside)

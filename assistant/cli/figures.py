@@ -16,15 +16,15 @@ def cost(spent: Usage | float | None) -> str:
         return "unknown cost" if spent is None else _dollars(spent)
     if not spent.unpriced:
         return "no cost" if spent.usd is None else _dollars(spent.usd)
-    if not spent.usd and spent.unpriced == spent.calls:
+    if spent.usd is None or (not spent.usd and spent.unpriced == spent.calls):
         return "unknown cost"
-    return f"{_dollars(spent.usd or 0.0)} + {spent.unpriced:,} of unknown cost"
+    return f"{_dollars(spent.usd)} + {spent.unpriced:,} of unknown cost"
 
 
 def _dollars(usd: float) -> str:
     if not usd:
         return "free"
-    return f"${usd:,.{max(2, 1 - math.floor(math.log10(usd)))}f}"  # two figures at least
+    return f"${usd:,.{max(2, 1 - math.floor(math.log10(abs(usd))))}f}"  # two figures at least
 
 
 def tokens(spent: Usage) -> str:

@@ -44,13 +44,13 @@ mode_option = click.option(
 
 # The limits of settings.py as flags of the same names.
 TURN_LIMITS = {
-    "max_steps": (int, "Model calls in a turn."),
+    "max_steps": (int, "Model calls in a turn; a helper has its own."),
     "max_tokens": (int, "Tokens of a turn, prompts and replies."),
     "max_seconds": (float, "Seconds of a turn."),
     "max_usd": (float, "What a turn may cost."),
 }
 SESSION_LIMITS = {
-    "session_steps": (int, "Model calls in the session."),
+    "session_steps": (int, "Model calls in the session, helpers' too."),
     "session_tokens": (int, "Tokens of the session, notes included."),
     "session_seconds": (float, "Seconds of the session's turns in sum."),
     "session_usd": (float, "What the session may cost."),

@@ -13,7 +13,7 @@ from assistant.rehearsal import rehearsed
 from assistant.trajectories import Case, Outcome, read
 from memory.errors import BadInput, NothingFound
 from memory.records import Spent
-from tools.arguments import similar
+from tools.arguments import quoted, similar
 
 SCHEMA = "assistant.trajectory-result/1"
 
@@ -57,7 +57,7 @@ def as_lines(case: Case, outcome: Outcome, spent: Spent, found: Sequence[str]) -
     calls = ", ".join(shown(call) for call in outcome.calls) or "no calls"
     told = [count(spent.tokens, "token")] if spent.tokens else []  # neither scripts nor all endpoints count them
     took = ", ".join([count(spent.steps, "step"), *told, f"{spent.seconds:.1f} s"])
-    head = f"{'wrong' if found else 'right'}  {case.id}: {calls} ({took})"
+    head = f"{'wrong' if found else 'right'}  {quoted(case.id)}: {calls} ({took})"
     return [head, *(f"       {one}" for one in found)]
 
 
