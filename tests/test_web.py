@@ -217,7 +217,11 @@ def test_a_page_that_is_not_whole_says_so(web: WebServer, box: Toolbox) -> None:
     assert "[... the page is not whole: the connection broke off ...]" in run(box, web.url).text
 
 
-@pytest.mark.parametrize("packed", [gzip.compress(b"The beginning. " * 9)[:-9], gzip.compress(b"One. ") * 2])
+@pytest.mark.parametrize(
+    "packed",
+    [gzip.compress(b"The beginning. " * 9)[:-9], gzip.compress(b"One. ") * 2],
+    ids=["cut short", "in two members"],
+)
 def test_a_packed_page_that_is_not_whole_says_so(web: WebServer, box: Toolbox, packed: bytes) -> None:
     web.pages["/"] = Page(packed, kind="text/plain", headers={"Content-Encoding": "gzip"})
     assert "[... the page is not whole: what was packed is not whole ...]" in run(box, web.url).text
