@@ -163,7 +163,10 @@ def test_of_a_folder_each_file_is_read_but_hidden_ones_and_those_below(write: Wr
         ),
         ('def f(x: int = 10**5000) -> int:\n    """F."""\n', "f is no tool: "),
         ('def f() -> int:\n    """F."""\nf.timeout_s = 10**400\n', "f is no tool: OverflowError: "),
-        ('def f() -> int:\n    """F."""\nf.__wrapped__ = f\n', "f is no tool: "),
+        (
+            'def f() -> int:\n    """F."""\nf.__wrapped__ = f\n',
+            "f is no tool: f has a type that cannot be resolved: wrapper loop",
+        ),
         ("\0", "mine.py"),
         ("# -*- coding: nonsense -*-\n", ", line 1: "),
     ],

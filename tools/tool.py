@@ -157,6 +157,7 @@ def _indent(line: str) -> int:
 
 def _parameters(name: str, function: Callable[..., Any], notes: Mapping[str, str]) -> dict[str, Any]:
     try:
+        inspect.unwrap(function)  # get_type_hints would follow what wraps itself for ever
         hints = get_type_hints(function)
     except Exception as error:  # a type in quotes is any expression
         raise TypeError(f"{name} has a type that cannot be resolved: {error}") from error
