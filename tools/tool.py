@@ -1,6 +1,7 @@
 """A tool is a typed Python function that a model may call: its schema is made from signature and docstring."""
 
 import inspect
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -190,8 +191,10 @@ def _property(where: str, parameter: inspect.Parameter, hints: Mapping[str, Any]
 
 def _default(where: str, value: object, schema: Mapping[str, Any]) -> object:
     try:
-        return fit(value, schema, where)
-    except RefusedError as error:
+        found = fit(value, schema, where)
+        json.dumps(found)  # not every number can be sent: Python writes none of thousands of digits
+        return found
+    except (RefusedError, ValueError) as error:
         raise TypeError(f"the default does not fit its type: {error}") from error
 
 
