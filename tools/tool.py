@@ -193,9 +193,9 @@ def _default(where: str, value: object, schema: Mapping[str, Any]) -> object:
     try:
         found = fit(value, schema, where)
         json.dumps(found)  # not every number can be sent: Python writes none of thousands of digits
-        return found
     except (RefusedError, ValueError) as error:
         raise TypeError(f"the default does not fit its type: {error}") from error
+    return found
 
 
 def _schema(where: str, kind: Any) -> dict[str, Any]:
